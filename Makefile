@@ -1,0 +1,29 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/demo.stamp ## a real sweep and its figure
+	$(BIN)/python experiments/quickstart.py
+	$(BIN)/python figures/quickstart.py
+
+test: lint ## every test
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/test.stamp ## formatting and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "grokjax needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+clean: ## what make has built
+	rm -rf $(VENV)

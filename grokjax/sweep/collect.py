@@ -1,0 +1,163 @@
+"""Records of runs <-> the labelled arrays of a result."""
+
+import importlib.metadata
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grokjax import __version__
+from grokjax.analysis.crossings import LEVELS, crossing
+from grokjax.config import Config, ConfigError, settings
+from grokjax.sweep.engine import Record
+from grokjax.sweep.grid import COMPONENTS, Grid, Run, describe
+from grokjax.training import METRICS, STREAMS
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+"""Packages whose versions a result names, besides our own."""
+
+
+def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) -> tuple[dict, dict]:
+    """The arrays of a result, and what its meta says of them.
+
+    Args:
+      grid: whose axes are the dimensions.
+      runs: all of the grid.
+      records: of the runs that have ended, by run id.
+
+    Returns:
+      arrays by name as `grokjax.results` describes them, and {"dims", "coords", "long_name"}.
+    """
+    shape = grid.shape
+    steps = np.unique(np.concatenate([[0], *(record.steps for record in records.values())])).astype(np.int64)
+    arrays: dict[str, Any] = {"step": steps}
+    dims: dict[str, list[str]] = {"step": ["step"]}
+    for axis in grid.axes:
+        for name, labels in zip(axis.names, axis.labels, strict=True):
+            arrays[name], dims[name] = np.array(labels), [axis.names[0]]
+    coords = list(arrays)
+
+    curves = np.full((*shape, len(METRICS), len(steps)), np.nan, np.float32)
+    for run in runs:
+        if record := records.get(run.run_id):
+            curves[run.index][:, np.searchsorted(steps, record.steps)] = record.metrics.T
+    for i, name in enumerate(METRICS):
+        arrays[name] = curves[..., i, :]
+        dims[name] = [*grid.dims, "step"]
+
+    scalars = [_scalars(run, records.get(run.run_id)) for run in runs]
+    for name, like in scalars[0].items():
+        values = np.array([row[name] for row in scalars])
+        arrays[name] = values.astype(np.asarray(like).dtype if values.dtype.kind != "U" else values.dtype).reshape(shape)
+        dims[name] = list(grid.dims)
+    owners = {Config, *(type(getattr(run.config, which)) for run in runs for which in COMPONENTS)}
+    labels = {name: field.metadata["label"] for owner in owners for name, field in settings(owner).items()}
+    long_name = {name: labels[name] for name in arrays if labels.get(name)}
+    return arrays, {"dims": dims, "coords": coords, "long_name": long_name}
+
+
+def _scalars(run: Run, record: Record | None) -> dict[str, Any]:
+    """What a result holds of one run besides its curves."""
+    scalars = {
+        "status": record.status if record else "not run",
+        "last_step": np.int64(record.last_step if record else -1),
+        "num_train": np.int64(run.config.num_train),
+        "steps_per_epoch": np.int64(run.config.steps_per_epoch),
+        "run_id": run.run_id,
+    }
+    curves = dict(zip(METRICS, record.metrics.T, strict=True)) if record else dict.fromkeys(METRICS, np.array([]))
+    steps = record.steps if record else np.array([], np.int64)
+    for part in ("train", "val"):
+        for level in LEVELS:
+            name = f"steps_to_{part}_{level}"
+            reached = crossing(steps, curves[f"{part}_accuracy"], level / 100, run.config.hold_steps)
+            scalars[name], scalars[f"{name}_bracket"] = map(np.float64, reached)
+    val = curves["val_accuracy"]
+    val = val[~np.isnan(val)]
+    scalars["max_val_accuracy"] = np.float32(val.max() if len(val) else np.nan)
+    scalars["final_val_accuracy"] = np.float32(val[-1] if len(val) else np.nan)
+    return scalars
+
+
+def to_records(arrays: Mapping[str, np.ndarray]) -> dict[str, Record]:
+    """The records of the runs that a result holds, by run id: what `to_arrays` made the arrays from."""
+    curves = np.stack([arrays[name] for name in METRICS], axis=-1)
+    records = {}
+    for index in np.argwhere(arrays["status"] != "not run"):
+        index = tuple(index)
+        evaluated = ~np.isnan(curves[index]).all(-1)
+        records[str(arrays["run_id"][index])] = Record(
+            steps=arrays["step"][evaluated],
+            metrics=curves[index][evaluated],
+            status=str(arrays["status"][index]),
+            last_step=int(arrays["last_step"][index]),
+        )
+    return records
+
+
+def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
+    """The part of meta that says which sweep it is: what all runs share, the axes, each run's seeds."""
+    config = describe(runs[0].config) | {"seed": runs[0].config.seed}
+    varying = {name for axis in grid.axes for overrides in axis.overrides for name in overrides}
+    if "seed" in varying:
+        varying |= {f"{stream}_seed" for stream in STREAMS if getattr(grid.base, f"{stream}_seed") is None}
+    seeds = {
+        stream: np.array([run.config.seeds[stream] for run in runs], np.int64).reshape(grid.shape).tolist()
+        for stream in STREAMS
+    }
+    return {
+        "config": {name: value for name, value in config.items() if name not in varying},
+        "axes": {axis.names[0]: [_plain(overrides) for overrides in axis.overrides] for axis in grid.axes},
+        "seeds": seeds,
+    }
+
+
+def _plain(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v if isinstance(v, str | int | float | None) else repr(v) for n, v in overrides.items()}
+
+
+def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuses a result whose runs are not all among those asked for, naming what differs.
+
+    Args:
+      path: of the result.
+      old, new: `described` of what it holds and of what is asked for.
+    """
+    told = []
+    for name in sorted({*old["config"], *new["config"]}):
+        if name in old["config"] and name in new["config"] and old["config"][name] != new["config"][name]:
+            told.append(f"{name} is {old['config'][name]} there and {new['config'][name]} here")
+    for name, points in old["axes"].items():
+        asked = new["axes"].get(name, [{n: new["config"].get(n) for n in points[0]}])
+        if missing := [point for point in points if point not in asked]:
+            told.append(f"it has {', '.join(_point(p) for p in missing[:4])}, which are not asked for")
+    what = "; ".join(told) or "its runs are not those asked for"
+    raise ConfigError(
+        f"{path} holds another sweep: {what}. Choose another --out, ask for all its values and more, or --overwrite it."
+    )
+
+
+def _point(point: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in point.items())
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide the numbers."""
+    return {"grokjax": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def commit() -> str | None:
+    """The commit of the checkout that grokjax runs from, with '-dirty' where it was changed; None outside one."""
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--match="],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,101 @@
+"""The machine: which devices train, how much memory they have, how fast they multiply matrices."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from grokjax.config import ConfigError
+
+THREAD_POOL = "NPROC"
+"""The environment variable from which XLA takes the size of the CPU's thread pool."""
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def start() -> None:
+    """Readies JAX before its first use: a CPU device per core, a pinned thread pool, a compilation cache.
+
+    XLA splits matrix products by the size of its thread pool, so a run's last bits depend on it. It is therefore
+    pinned to the machine's cores, also where this process may use fewer of them. Where JAX has been used before, the
+    devices stay as they are. What the user has set is left alone.
+    """
+    os.environ.setdefault(THREAD_POOL, str(os.cpu_count()))
+    try:
+        if jax.config.jax_num_cpu_devices < 1:
+            jax.config.update("jax_num_cpu_devices", cores())
+    except RuntimeError:
+        pass  # JAX has made its devices already
+    if jax.config.jax_compilation_cache_dir is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "grokjax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def local_devices(count: int | None = None) -> list[jax.Device]:
+    """The devices of this process that train, or the first `count` of them."""
+    start()
+    devices = jax.local_devices()
+    if count is None:
+        return devices
+    if not 1 <= count <= len(devices):
+        raise ConfigError(f"devices={count} is out of range: this process has {len(devices)}.")
+    return devices[:count]
+
+
+def memory(device: jax.Device) -> int:
+    """Bytes a device may use: its own memory, or on a CPU its share of the machine's."""
+    if device.platform == "cpu":
+        return host_memory() // max(1, len(jax.local_devices()))
+    return (device.memory_stats() or {}).get("bytes_limit", sys.maxsize)
+
+
+def host_memory() -> int:
+    """Bytes of the machine's main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def describe(devices: list[jax.Device]) -> str:
+    """E.g. '2 x cpu', '1 x NVIDIA H200'."""
+    return f"{len(devices)} x {devices[0].device_kind}"
+
+
+def matmul_peak(devices: list[jax.Device], precision: str = "float32", seconds: float = 0.3) -> float:
+    """The rate of large matrix products on all devices at once, measured now.
+
+    Args:
+      devices: that multiply at the same time.
+      precision: of the products.
+      seconds: roughly, per measurement; the best of three counts.
+
+    Returns:
+      Floating-point operations per second, of all devices together.
+    """
+    size = 1024 if devices[0].platform == "cpu" else 8192
+
+    @jax.jit
+    def products(x, y, repeats):
+        def multiply(_, z):
+            return jnp.matmul(z, y, precision=precision)
+
+        return jax.lax.fori_loop(0, repeats, multiply, x)
+
+    matrix = np.eye(size, dtype=np.float32)
+    operands = [jax.device_put(matrix, device) for device in devices]
+
+    def measure(repeats):
+        begin = time.perf_counter()
+        jax.block_until_ready([products(x, x, repeats) for x in operands])
+        return time.perf_counter() - begin
+
+    measure(1)
+    repeats = max(1, round(seconds / measure(2) * 2))
+    best = min(measure(repeats) for _ in range(3))
+    return 2 * size**3 * repeats * len(devices) / best

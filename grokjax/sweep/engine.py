@@ -1,0 +1,189 @@
+"""The queue of runs and the threads that train them, one per device."""
+
+import collections
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from grokjax.sweep.grid import Run
+from grokjax.sweep.lanes import Bank, Live
+from grokjax.sweep.programs import compiled
+from grokjax.tasks.table import Table
+from grokjax.training import Program, RunValues, TableArrays
+
+ACCELERATOR_LANES = 32
+"""Lanes of a device that is no CPU, unless told otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What is kept of a run.
+
+    Attributes:
+      steps: [evaluations] int64.
+      metrics: [evaluations, metrics] float32, in the order of `grokjax.training.METRICS`.
+      status: 'finished', 'stopped' or 'diverged'.
+      last_step: updates done.
+    """
+
+    steps: np.ndarray
+    metrics: np.ndarray
+    status: str
+    last_step: int
+
+    @classmethod
+    def of(cls, live: Live) -> "Record":
+        """Of a run that has ended."""
+        return cls(live.schedule[: len(live.metrics)], np.stack(live.metrics), live.status, live.step)
+
+
+@dataclasses.dataclass
+class Group:
+    """Runs that share a compiled program and a table.
+
+    Attributes:
+      program: static.
+      table: the task's examples.
+      arrays: the same as the program reads it.
+      pending: runs not started, the longest budget first.
+      banks: how many devices work on it.
+    """
+
+    program: Program
+    table: Table
+    arrays: TableArrays
+    pending: collections.deque[Run]
+    banks: int = 0
+
+    @property
+    def values(self) -> RunValues:
+        """Those of any of its runs."""
+        return RunValues.of(self.pending[0].config)
+
+    @property
+    def work(self) -> float:
+        """Steps its pending runs may take, times the parameters touched by each, roughly."""
+        return sum(run.config.steps for run in self.pending) * self.program.batch_rows
+
+
+def make_groups(runs: Sequence[Run]) -> list[Group]:
+    """Sorts runs into groups by the static part of their configuration; each table is built once."""
+    tables, members = {}, {}
+    for run in runs:
+        task = run.config.task
+        if task not in tables:
+            tables[task] = task.table()
+        program = Program.of(run.config, tables[task])
+        members.setdefault((program, tables[task]), []).append(run)
+    return [
+        Group(
+            program,
+            table,
+            TableArrays.of(table, program),
+            collections.deque(sorted(group, key=lambda run: -run.config.steps)),
+        )
+        for (program, table), group in members.items()
+    ]
+
+
+def default_lanes(device: jax.Device) -> int:
+    """Lanes of a device unless told otherwise: one on a CPU, where a run alone fills a core."""
+    return 1 if device.platform == "cpu" else ACCELERATOR_LANES
+
+
+class Observer:
+    """Hears of everything that happens, from several threads; the base class ignores it."""
+
+    def advanced(self, run_steps: int) -> None:
+        """The lanes of a device advanced by so many steps, added over lanes."""
+
+    def evaluated(self, live: Live) -> None:
+        """A run was evaluated."""
+
+    def ended(self, live: Live, params: dict) -> None:
+        """A run ended, with these parameters."""
+
+
+def train(
+    groups: Sequence[Group],
+    devices: Sequence[jax.Device],
+    lanes: int | None,
+    observer: Observer,
+    stop: threading.Event,
+    wait: Callable[[threading.Thread], None] = threading.Thread.join,
+) -> None:
+    """Trains every pending run of the groups, or those that end before `stop` is set.
+
+    A thread per device fills a bank of lanes from one group, refills each lane whose run is done, and goes on to
+    another group when none is left.
+
+    Args:
+      groups: by `make_groups`; their queues are emptied.
+      devices: that train.
+      lanes: per device; None: one on a CPU, `ACCELERATOR_LANES` elsewhere, no more than a group has runs.
+      observer: told of progress, and given each run that ends.
+      stop: set to end within a chunk, leaving runs under way unrecorded.
+      wait: joins a thread; lets the caller listen to signals meanwhile.
+
+    Raises:
+      Whatever a thread raised first, after the others have stopped.
+    """
+    lock = threading.Lock()
+    errors: list[BaseException] = []
+
+    def work(device):
+        try:
+            while (group := choose()) is not None:
+                serve(group, device)
+                with lock:
+                    group.banks -= 1
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    def choose() -> Group | None:
+        with lock:
+            open_groups = [group for group in groups if group.pending]
+            if stop.is_set() or not open_groups:
+                return None
+            group = max(open_groups, key=lambda group: group.work / (1 + group.banks))
+            group.banks += 1
+            return group
+
+    def take(group: Group) -> Run | None:
+        with lock:
+            return group.pending.popleft() if group.pending and not stop.is_set() else None
+
+    def serve(group: Group, device: jax.Device) -> None:
+        with lock:
+            if not group.pending:
+                return
+            values = group.values
+            width = lanes or min(default_lanes(device), len(group.pending))
+        program = compiled(group.program, values, group.arrays, width, device)
+        bank = Bank(group.program, program, jax.device_put(group.arrays, device), width, device)
+        while not stop.is_set():
+            for i, lane in enumerate(bank.lanes):
+                if lane is None and (run := take(group)) is not None:
+                    bank.put(i, run)
+            if all(lane is None for lane in bank.lanes):
+                return
+            run_steps, evaluated = bank.advance()
+            observer.advanced(run_steps)
+            for i in evaluated:
+                live = bank.lanes[i]
+                observer.evaluated(live)
+                if live.status:
+                    observer.ended(live, bank.params(i))
+                    bank.lanes[i] = None
+
+    threads = [threading.Thread(target=work, args=(device,), daemon=True) for device in devices]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        wait(thread)
+    if errors:
+        raise errors[0]

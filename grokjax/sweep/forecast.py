@@ -1,0 +1,177 @@
+"""What a sweep will need: programs, arithmetic, memory and time, told before anything is trained."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from grokjax.config import ConfigError
+from grokjax.sweep import devices
+from grokjax.sweep.engine import Group, default_lanes
+from grokjax.sweep.grid import Grid, Run
+from grokjax.sweep.programs import compiled, state_bytes
+from grokjax.sweep.progress import clock
+from grokjax.training import EVALUATION_ROWS, Program, TableArrays
+
+TYPICAL_SHARE = 0.5
+"""Share of the matrix-multiply peak that the estimated time assumes."""
+
+TABLE_COPIES = 8
+"""How often a table's int32 inputs are held while it is built and its prefixes are found, generously."""
+
+
+def step_operations(program: Program, table: TableArrays) -> int | None:
+    """Floating-point operations that one optimizer update needs in matrix products.
+
+    Three times those of the forward pass of a batch: forward, gradient of the inputs, gradient of the matrices.
+    None for a model that does not say.
+    """
+    forward = forward_operations(program, table, program.batch_rows)
+    return None if forward is None else 3 * forward
+
+
+def forward_operations(program: Program, table: TableArrays, rows: int) -> int | None:
+    """Floating-point operations of the matrix products of one forward pass over `rows` rows."""
+    if not hasattr(program.model, "operations"):
+        return None
+    prefixes = None if program.drops else table.prefixes
+    return program.model.operations(rows, prefixes)
+
+
+def check_memory(runs: Sequence[Run], where: Sequence[jax.Device]) -> None:
+    """ConfigError if the table of a task alone does not fit the machine; builds nothing."""
+    available = devices.host_memory()
+    for task in {run.config.task for run in runs}:
+        needed = task.num_examples * (task.length + 1) * 4 * TABLE_COPIES
+        if needed > available:
+            raise ConfigError(
+                f"The table of {task.name} has {task.num_examples:,} rows and needs about {size(needed)} of memory; "
+                f"this machine has {size(available)}. Try a smaller --modulus."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """What one group needs on one device.
+
+    Attributes:
+      runs: how many it has.
+      lanes: that advance together.
+      state: bytes of one run's state.
+      table: bytes of the table.
+      workspace: bytes of everything between; None where not compiled.
+      operations: of one step; None if unknown.
+      steps: budgets of its runs, added.
+    """
+
+    runs: int
+    lanes: int
+    state: int
+    table: int
+    workspace: int | None
+    operations: int | None
+    steps: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes on one device. Twice the state: a run's final parameters and its successor's may be there at once."""
+        return self.table + 2 * self.lanes * self.state + (self.workspace or 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a sweep will need, printed by `--dry_run`."""
+
+    grid: Grid
+    num_runs: int
+    needs: tuple[Need, ...]
+    where: tuple[jax.Device, ...]
+    available: int
+
+    def check(self) -> None:
+        """ConfigError if a device has not the memory for a group."""
+        worst = max(self.needs, key=lambda need: need.memory)
+        if worst.memory > self.available:
+            fewer = "fewer --lanes, " if worst.lanes > 1 else ""
+            raise ConfigError(
+                f"A device would need about {size(worst.memory)} for {worst.lanes} "
+                f"{'lane' if worst.lanes == 1 else 'lanes'}, and has {size(self.available)}. "
+                f"Try {fewer}a smaller --batch_size, --width or --modulus."
+            )
+
+    def __str__(self):
+        lines = [f"grid        {self._axes()} = {self.num_runs} runs, {self._to_train()} to train"]
+        lines.append(f"programs    {len(self.needs)}, on {devices.describe(list(self.where))}")
+        lanes = sorted({need.lanes for need in self.needs})
+        lines.append(f"lanes       {', '.join(map(str, lanes))} per device")
+        lines.append(f"memory      {size(max(need.memory for need in self.needs))} of {size(self.available)} per device")
+        lines.append(f"run-steps   {sum(need.steps for need in self.needs):,} at most")
+        if all(need.operations is not None for need in self.needs):
+            total = sum(need.operations * need.steps for need in self.needs)
+            peak = devices.matmul_peak(list(self.where))
+            seconds = total / (TYPICAL_SHARE * peak)
+            each = sorted({need.operations for need in self.needs})
+            span = f"{each[0] / 1e6:,.1f}" if len(each) == 1 else f"{each[0] / 1e6:,.1f} to {each[-1] / 1e6:,.1f}"
+            lines.append(f"arithmetic  {span} million operations a step, {total:.2g} in all")
+            lines.append(
+                f"time        about {clock(seconds)} at most, at {TYPICAL_SHARE:.0%} of the {peak / 1e9:,.0f} GFLOP/s "
+                "measured now"
+            )
+        return "\n".join(lines)
+
+    def _axes(self) -> str:
+        return " x ".join(f"{axis.names[0]} {len(axis)}" for axis in self.grid.axes) or "1"
+
+    def _to_train(self) -> int:
+        return sum(need.runs for need in self.needs)
+
+
+def make(
+    grid: Grid, runs: Sequence[Run], groups: Sequence[Group], where: Sequence[jax.Device], lanes: int | None
+) -> Forecast:
+    """What the groups need; the one with the largest state and batch is compiled to learn its workspace.
+
+    Args:
+      grid: the whole.
+      runs: all of it.
+      groups: those to train.
+      where: the devices.
+      lanes: per device, or None for the default.
+    """
+    needs = [_need(group, where[0], lanes) for group in groups]
+    available = devices.memory(where[0])
+    forecast = Forecast(grid, len(runs), tuple(needs), tuple(where), available)
+    forecast.check()
+    largest = max(range(len(groups)), key=lambda i: needs[i].memory + _rows(groups[i]) * groups[i].program.batch_rows)
+    group, need = groups[largest], needs[largest]
+    workspace = compiled(group.program, group.values, group.arrays, need.lanes, where[0]).workspace
+    needs[largest] = dataclasses.replace(need, workspace=workspace)
+    return dataclasses.replace(forecast, needs=tuple(needs))
+
+
+def _rows(group: Group) -> int:
+    return min(EVALUATION_ROWS, group.table.num_examples)
+
+
+def _need(group: Group, device: jax.Device, lanes: int | None) -> Need:
+    return Need(
+        runs=len(group.pending),
+        lanes=lanes or min(default_lanes(device), len(group.pending)),
+        state=state_bytes(group.program, group.values, group.arrays),
+        table=sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(group.arrays)),
+        workspace=None,
+        operations=step_operations(group.program, group.arrays),
+        steps=sum(run.config.steps for run in group.pending),
+    )
+
+
+def size(num_bytes: float) -> str:
+    """E.g. '3.2 GiB'."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if num_bytes < 1024:
+            break
+        num_bytes /= 1024
+    else:
+        unit = "TiB"
+    return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"

@@ -1,0 +1,241 @@
+"""From settings with one or several values to the runs of a grid, each with a configuration and an identity."""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from grokjax.config import Config, ConfigError, settings, unknown_name
+from grokjax.models import MODELS
+from grokjax.optimizers import OPTIMIZERS
+from grokjax.tasks import TASKS
+
+COMPONENTS = {"task": TASKS, "model": MODELS, "optimizer": OPTIMIZERS}
+"""The parts of a configuration that are objects, and their kinds by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One dimension of a grid.
+
+    Attributes:
+      names: its coordinates; the first names the dimension. Zipped axes have several.
+      labels: per coordinate, what the result calls the points.
+      overrides: per point, the settings it gives.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[tuple, ...]
+    overrides: tuple[Mapping[str, Any], ...]
+
+    def __len__(self):
+        return len(self.overrides)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One cell of a grid: its place along each axis, and what it is told."""
+
+    index: tuple[int, ...]
+    config: Config
+
+    @functools.cached_property
+    def run_id(self) -> str:
+        """Identifies the run by its whole configuration, whatever grid it is in."""
+        text = json.dumps(describe(self.config), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A base configuration, settings that are the same for all runs, and the axes along which others vary."""
+
+    base: Config
+    fixed: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Points along each axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The axes' dimension names."""
+        return tuple(axis.names[0] for axis in self.axes)
+
+    def runs(self) -> list[Run]:
+        """Every run, the last axis fastest; ConfigError for the first that cannot be run."""
+        return list(self._runs())
+
+    def _runs(self) -> Iterator[Run]:
+        for index in itertools.product(*map(range, self.shape)):
+            overrides = dict(self.fixed)
+            for axis, i in zip(self.axes, index, strict=True):
+                overrides |= axis.overrides[i]
+            yield Run(index, configured(self.base, overrides))
+
+
+def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence[str]] = ()) -> Grid:
+    """The grid that settings with one or several values span.
+
+    Args:
+      base: what the values do not say.
+      values: by name. A scalar sets all runs; a sequence or range makes an axis; a mapping makes an axis whose
+        points are its keys, each giving the settings of its value. `num_seeds=n` is short for `seed=range(n)`.
+      zipped: groups of names whose axes advance together, as one axis under the first name.
+
+    Returns:
+      The grid, axes in the order of `values`.
+
+    Raises:
+      ConfigError: for an unknown name, an empty or repeating axis, or zipped axes that do not fit.
+    """
+    fixed, axes = {}, {}
+    for name, value in _with_seeds(values).items():
+        if isinstance(value, Mapping):
+            points = [dict(overrides) for overrides in value.values()]
+            axes[name] = Axis((name,), (tuple(map(str, value)),), tuple(points))
+        elif _is_scalar(value):
+            fixed[name] = value
+        else:
+            points = [point.item() if isinstance(point, np.generic) else point for point in value]
+            labels = tuple(_label(name, point) for point in points)
+            axes[name] = Axis((name,), (labels,), tuple({name: point} for point in points))
+    for name, axis in axes.items():
+        if not len(axis):
+            raise ConfigError(f"{name} has no value, so the grid is empty. Give it at least one.")
+        labels = axis.labels[0]
+        if twice := [label for i, label in enumerate(labels) if label in labels[:i]]:
+            raise ConfigError(f"{name}={twice[0]} is given twice. Each value of an axis may stand once.")
+    known = _known_names(base)
+    for name in {*fixed, *(n for axis in axes.values() for overrides in axis.overrides for n in overrides)}:
+        if name not in known:
+            raise unknown_name("setting", name, known)
+    return Grid(base, fixed, _zip_axes(axes, zipped))
+
+
+def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with num_seeds=n written as seed=range(n), in its place."""
+    if "num_seeds" in values and "seed" in values:
+        raise ConfigError("num_seeds and seed are both given. num_seeds=5 is short for seed=0:4:1; give one of them.")
+    count = values.get("num_seeds", 1)
+    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        raise ConfigError(f"num_seeds={count} is not a number of seeds. It must be a whole number of at least 1.")
+    return {
+        "seed" if name == "num_seeds" else name: range(count) if name == "num_seeds" else value
+        for name, value in values.items()
+    }
+
+
+def _is_scalar(value) -> bool:
+    return isinstance(value, str) or not isinstance(value, Sequence | np.ndarray | set) or np.ndim(value) == 0
+
+
+def _label(name: str, point):
+    """What the result calls a point: the value itself, or a component's name with the settings that are not default."""
+    if isinstance(point, str | int | float):
+        return point
+    if name not in COMPONENTS:
+        raise ConfigError(f"{name} has a value of type {type(point).__name__}. Its values must be numbers or names.")
+    return component_name(name, point)
+
+
+def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tuple[Axis, ...]:
+    axes = dict(axes)
+    for group in zipped:
+        for name in group:
+            if name not in axes:
+                known = f"The axes are {', '.join(axes)}." if axes else "There is no axis."
+                raise ConfigError(f"zip={','.join(group)} names {name}, which has no list of values. {known}")
+        lengths = {name: len(axes[name]) for name in group}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            raise ConfigError(f"zip={','.join(group)} needs as many values of each, but {told}.")
+        members = [axes[name] for name in group]
+        merged = zip(*(axis.overrides for axis in members), strict=True)
+        axes[group[0]] = Axis(
+            names=tuple(name for axis in members for name in axis.names),
+            labels=tuple(labels for axis in members for labels in axis.labels),
+            overrides=tuple({k: v for part in parts for k, v in part.items()} for parts in merged),
+        )
+        for name in group[1:]:
+            del axes[name]
+    return tuple(axes.values())
+
+
+def _known_names(base: Config) -> set[str]:
+    owners = [Config, base.task, base.model, base.optimizer, *(k for kinds in COMPONENTS.values() for k in kinds.values())]
+    return {*COMPONENTS, *(name for owner in owners for name in settings(owner))}
+
+
+def component(which: str, name: str):
+    """A task, model or optimizer by its name, with its default settings; ConfigError naming the known ones."""
+    if name not in COMPONENTS[which]:
+        raise unknown_name(which, name, COMPONENTS[which])
+    return COMPONENTS[which][name]()
+
+
+def component_name(which: str, owner) -> str:
+    """The name of a component's kind, and in brackets those of its settings that are not the default."""
+    kinds = {kind: name for name, kind in COMPONENTS[which].items()}
+    name = kinds.get(type(owner), type(owner).__qualname__)
+    changed = [f"{n}={getattr(owner, n)}" for n, f in settings(owner).items() if getattr(owner, n) != f.default]
+    return f"{name}({', '.join(changed)})" if changed else name
+
+
+def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
+    """`base` with settings replaced, each in the component that has it; components are exchanged first.
+
+    Args:
+      base: a configuration.
+      overrides: by flat name: 'task', 'model', 'optimizer' (a name or an object) and settings of any of them.
+
+    Raises:
+      ConfigError: for a setting that these components do not have, or a configuration that cannot be run.
+    """
+    parts = {which: getattr(base, which) for which in COMPONENTS}
+    for which in COMPONENTS:
+        if which in overrides:
+            chosen = overrides[which]
+            parts[which] = component(which, chosen) if isinstance(chosen, str) else chosen
+    changes = {which: {} for which in (*COMPONENTS, "run")}
+    for name, value in overrides.items():
+        if name in COMPONENTS:
+            continue
+        owner = next((which for which, part in parts.items() if name in settings(part)), "run")
+        if owner == "run" and name not in settings(Config):
+            raise ConfigError(_misplaced(name, value, parts))
+        changes[owner][name] = value
+    parts = {which: dataclasses.replace(part, **changes[which]) for which, part in parts.items()}
+    return dataclasses.replace(base, **parts, **changes["run"])
+
+
+def _misplaced(name: str, value, parts) -> str:
+    """The message for a setting that the chosen components do not have."""
+    for which, kinds in COMPONENTS.items():
+        owners = [kind for kind, cls in kinds.items() if name in settings(cls)]
+        if owners:
+            has = ", ".join(owners)
+            return (
+                f"{name}={value} is a setting of the {which} {has}, but the {which} is "
+                f"{component_name(which, parts[which])}. Leave it out, or try --{which}={owners[0]}."
+            )
+    raise unknown_name("setting", name, {n for part in parts.values() for n in settings(part)})
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """All that decides a run's numbers, as flat JSON-able settings: components by kind, seeds by stream."""
+    flat = {}
+    for which in COMPONENTS:
+        part = getattr(config, which)
+        kinds = {kind: name for name, kind in COMPONENTS[which].items()}
+        flat[which] = kinds.get(type(part), f"{type(part).__module__}.{type(part).__qualname__}")
+        flat |= {name: getattr(part, name) for name in settings(part)}
+    seeds = {f"{stream}_seed": seed for stream, seed in config.seeds.items()}
+    return flat | {name: getattr(config, name) for name in settings(Config) if name != "seed"} | seeds

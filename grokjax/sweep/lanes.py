@@ -1,0 +1,131 @@
+"""A bank of lanes on one device: runs that advance together, each lane refilled when its run is done."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from grokjax.analysis.crossings import stop_step
+from grokjax.config import evaluated_steps
+from grokjax.sweep.grid import Run
+from grokjax.sweep.programs import Compiled, initialise
+from grokjax.training import METRICS, Program, RunValues, TableArrays
+
+LONGEST_DISPATCH = 1000
+"""Steps after which the host gets to look in, whatever the evaluation interval: it shows progress and hears Ctrl-C."""
+
+_TRAIN, _VAL = METRICS.index("train_accuracy"), METRICS.index("val_accuracy")
+
+
+@dataclasses.dataclass
+class Live:
+    """A run in a lane, and what has been measured of it.
+
+    Attributes:
+      run: which.
+      schedule: [evaluations] steps at which it is evaluated; the last is its budget.
+      step: updates done.
+      metrics: one [metrics] array per evaluation so far.
+      status: '' while it goes on; then 'finished', 'stopped' or 'diverged'.
+    """
+
+    run: Run
+    schedule: np.ndarray
+    step: int = 0
+    metrics: list[np.ndarray] = dataclasses.field(default_factory=list)
+    status: str = ""
+
+    @classmethod
+    def of(cls, run: Run) -> "Live":
+        """A run before its first evaluation."""
+        return cls(run, evaluated_steps(run.config.eval_at, run.config.steps))
+
+    @property
+    def next_evaluation(self) -> int:
+        """The step of the next evaluation."""
+        return int(self.schedule[len(self.metrics)])
+
+    def record(self, metrics: np.ndarray) -> None:
+        """Takes the metrics of the evaluation that was due, and ends the run where it is to end."""
+        self.metrics.append(metrics)
+        config = self.run.config
+        if not np.isfinite(metrics).all():
+            self.status = "diverged"
+        elif self.step == self.schedule[-1]:
+            self.status = "finished"
+        elif config.stop_accuracy is not None:
+            accuracy = np.array([m[_VAL] for m in self.metrics])
+            steps = self.schedule[: len(accuracy)]
+            if stop_step(steps, accuracy, config.stop_accuracy, config.hold_steps) is not None:
+                self.status = "stopped"
+
+
+class Bank:
+    """W lanes of one program on one device.
+
+    Its runs share a program and a table. One lane holds its state as it is; several hold theirs stacked.
+    """
+
+    def __init__(self, program: Program, compiled: Compiled, table: TableArrays, lanes: int, device: jax.Device):
+        self.program, self.compiled, self.table, self.device = program, compiled, table, device
+        self.lanes: list[Live | None] = [None] * lanes
+        self.state: Any = None
+        self.values: Any = None
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the state has a leading lane axis."""
+        return len(self.lanes) > 1
+
+    def put(self, lane: int, run: Run) -> None:
+        """Starts a run in a lane."""
+        values = jax.device_put(RunValues.of(run.config), self.device)
+        state = initialise(self.program)(values, self.table)
+        if not self.stacked:
+            self.values, self.state = values, state
+        elif self.state is None:
+            self.values, self.state = _repeat((values, state), len(self.lanes))
+        else:
+            self.values, self.state = _insert((self.values, self.state), (values, state), lane)
+        self.lanes[lane] = Live.of(run)
+
+    def advance(self) -> tuple[int, list[int]]:
+        """Advances all lanes by the steps to the nearest evaluation.
+
+        Lanes whose evaluation it is record it, and those that end get their status.
+
+        Returns:
+          Run-steps done, added over lanes, and the lanes that were evaluated.
+        """
+        live = [lane for lane in self.lanes if lane is not None]
+        ahead = min(lane.next_evaluation - lane.step for lane in live)
+        num_steps = min(ahead, LONGEST_DISPATCH)
+        evaluates = num_steps == ahead
+        here = jax.device_put((np.int32(num_steps), np.bool_(evaluates)), self.device)
+        self.state, metrics = self.compiled.advance(self.values, self.table, self.state, *here)
+        metrics = np.asarray(metrics).reshape(len(self.lanes), -1)
+        recorded = []
+        for i, lane in enumerate(self.lanes):
+            if lane is not None:
+                lane.step += num_steps
+                if evaluates and lane.step == lane.next_evaluation:
+                    lane.record(metrics[i])
+                    recorded.append(i)
+        return num_steps * len(live), recorded
+
+    def params(self, lane: int) -> dict:
+        """The parameters of the run in a lane, in NumPy."""
+        params = self.state.params
+        return jax.device_get(jax.tree.map(lambda x: x[lane], params) if self.stacked else params)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _repeat(tree, lanes: int):
+    return jax.tree.map(lambda x: jax.numpy.repeat(x[None], lanes, axis=0), tree)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _insert(stacked, tree, lane):
+    return jax.tree.map(lambda s, x: s.at[lane].set(x), stacked, tree)

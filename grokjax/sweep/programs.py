@@ -1,0 +1,100 @@
+"""Compiled programs: 'W lanes advance by one chunk', and what they need."""
+
+import functools
+import threading
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from grokjax import training
+from grokjax.training import Program, RunValues, TableArrays
+
+compilations = 0
+"""How often a program has been compiled (or read from the persistent cache) in this process."""
+
+_lock = threading.Lock()
+
+
+class Compiled(NamedTuple):
+    """One program for one number of lanes on one device.
+
+    Attributes:
+      advance: (values, table, state, num_steps, evaluates) -> (state, [lanes..., metrics]); donates the state.
+      workspace: bytes it needs besides its arguments.
+    """
+
+    advance: Any
+    workspace: int
+
+
+def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
+    """Bytes of one run's state; nothing is computed."""
+    state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+
+@functools.cache
+def initialise(program: Program):
+    """The jitted `init_run` of a program."""
+    return jax.jit(functools.partial(training.init_run, program))
+
+
+def _avals(tree):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), tree)
+
+
+def compiled(program: Program, values: RunValues, table: TableArrays, lanes: int, device: jax.Device) -> Compiled:
+    """The program that advances `lanes` runs on `device`, compiled at its first use in this process.
+
+    The per-run values enter by shape alone, and so does the table: tables of equal shapes share a program.
+
+    Args:
+      program: static.
+      values: of any run of the program.
+      table: of any task with these shapes.
+      lanes: runs that advance together; 1 is compiled without `vmap`.
+      device: to run on.
+    """
+    leaves, structure = jax.tree.flatten(_avals((values, table)))
+    key = (program, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), lanes, device)
+    with _lock:
+        entry = _entries.setdefault(key, _Entry(program, *_avals((values, table)), lanes, device))
+    return entry.get()
+
+
+class _Entry:
+    """Compiles once, whichever thread asks first; others of the same key wait, those of other keys do not."""
+
+    def __init__(self, program, values, table, lanes, device):
+        self.arguments = program, values, table, lanes, device
+        self.lock = threading.Lock()
+        self.result = None
+
+    def get(self) -> Compiled:
+        with self.lock:
+            if self.result is None:
+                self.result = _compile(*self.arguments)
+            return self.result
+
+
+_entries: dict[Any, _Entry] = {}
+
+
+def _compile(program, values, table, lanes, device) -> Compiled:
+    global compilations
+    state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
+    advance = functools.partial(training.train_chunk, program)
+    if lanes > 1:
+        advance = jax.vmap(advance, in_axes=(0, None, 0, None, None))
+        values, state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), (values, state))
+    scalars = jax.ShapeDtypeStruct((), np.int32), jax.ShapeDtypeStruct((), np.bool_)
+    here = jax.sharding.SingleDeviceSharding(device)
+    arguments = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), (values, table, state, *scalars)
+    )
+    executable = jax.jit(advance, donate_argnums=2).lower(*arguments).compile()
+    with _lock:
+        compilations += 1
+    analysis = executable.memory_analysis()
+    return Compiled(executable, getattr(analysis, "temp_size_in_bytes", 0))

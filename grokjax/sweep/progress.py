@@ -1,0 +1,106 @@
+"""What a user sees while a sweep runs: a bar on a terminal, a line every so often elsewhere."""
+
+import sys
+import threading
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from grokjax.analysis.crossings import crossing
+from grokjax.sweep.lanes import Live
+from grokjax.training import METRICS
+
+LINE_SECONDS = 15.0
+"""Time between two lines where the output is no terminal."""
+
+_TRAIN, _VAL = METRICS.index("train_accuracy"), METRICS.index("val_accuracy")
+
+
+class Meter:
+    """Counts runs and run-steps from several threads, and shows them.
+
+    Args:
+      budgets: steps each run may take.
+      shows: whether to show anything.
+    """
+
+    def __init__(self, budgets: list[int], shows: bool = True):
+        self.total, self.num_runs = sum(budgets), len(budgets)
+        self.run_steps = self.skipped = self.ended = self.memorised = self.generalised = 0
+        self.lock = threading.Lock()
+        self.begin = self.last_line = time.monotonic()
+        self.reached: dict[str, set[int]] = {"memorised": set(), "generalised": set()}
+        self.bar = None
+        self.shows = shows
+        if shows and sys.stderr.isatty():
+            self.bar = Progress(
+                TextColumn("{task.fields[told]}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
+            )
+            self.task = self.bar.add_task("", total=self.total, told=self.line())
+            self.bar.start()
+
+    def advanced(self, run_steps: int) -> None:
+        """So many run-steps more are done."""
+        with self.lock:
+            self.run_steps += run_steps
+            self._show()
+
+    def evaluated(self, live: Live) -> None:
+        """Counts a run that has just reached 99 %."""
+        measured = live.metrics[-1]
+        with self.lock:
+            for what, column in (("memorised", _TRAIN), ("generalised", _VAL)):
+                if measured[column] >= np.float32(0.99) and id(live) not in self.reached[what]:
+                    self.reached[what].add(id(live))
+                    setattr(self, what, getattr(self, what) + 1)
+
+    def end(self, live: Live) -> None:
+        """A run has ended, perhaps before its budget."""
+        with self.lock:
+            self.ended += 1
+            self.skipped += int(live.schedule[-1]) - live.step
+            for ids in self.reached.values():
+                ids.discard(id(live))
+            self._show()
+
+    @property
+    def seconds(self) -> float:
+        """Since the first step was to be made."""
+        return time.monotonic() - self.begin
+
+    def line(self) -> str:
+        """Runs done, speed, how many got there, time left at most."""
+        rate = self.run_steps / max(self.seconds, 1e-9)
+        left = (self.total - self.run_steps - self.skipped) / rate if rate else float("nan")
+        told = f"{self.ended}/{self.num_runs} runs, {rate:,.0f} run-steps/s, {self.memorised} memorised"
+        told += f", {self.generalised} generalised"
+        return told + (f", {clock(left)} left at most" if np.isfinite(left) and self.ended < self.num_runs else "")
+
+    def _show(self) -> None:
+        if self.bar:
+            self.bar.update(self.task, completed=self.run_steps + self.skipped, told=self.line())
+        elif self.shows and time.monotonic() - self.last_line > LINE_SECONDS:
+            self.last_line = time.monotonic()
+            print(self.line(), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Shows the last state and leaves the terminal as it was."""
+        if self.bar:
+            self.bar.stop()
+        elif self.shows and self.num_runs:
+            print(self.line(), file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """A duration: '42 s', '3 min 20 s', '2 h 05 min'."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+__all__ = ["LINE_SECONDS", "Meter", "clock", "crossing"]

@@ -1,0 +1,113 @@
+"""The one type for what is learned: a full table of examples, and what a causal model may share between them."""
+
+import dataclasses
+import functools
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """Every example of a task, in order.
+
+    Attributes:
+      inputs: [examples, length] int32, token ids below `vocab_size`.
+      labels: [examples, answers] int32, classes below `num_classes`.
+      answer_positions: the input position whose output is scored against each label, increasing.
+      vocab_size: number of token ids.
+      num_classes: number of output classes.
+      name: how messages and figures call the task, e.g. 'x+y mod 97'.
+
+    Two tables are equal when their contents are.
+    """
+
+    inputs: Int[np.ndarray, "examples length"]
+    labels: Int[np.ndarray, "examples answers"]
+    answer_positions: tuple[int, ...]
+    vocab_size: int
+    num_classes: int
+    name: str
+
+    @property
+    def num_examples(self) -> int:
+        """Rows of the table."""
+        return len(self.inputs)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Identifies the table by content."""
+        shape = (self.inputs.shape, self.labels.shape, self.answer_positions, self.vocab_size, self.num_classes)
+        return hashlib.sha256(repr(shape).encode() + self.inputs.tobytes() + self.labels.tobytes()).hexdigest()
+
+    def __eq__(self, other):
+        return isinstance(other, Table) and self.fingerprint == other.fingerprint
+
+    def __hash__(self):
+        return hash(self.fingerprint)
+
+
+class Prefixes(NamedTuple):
+    """What the rows of a table have in common, for a causal model that computes each distinct thing once.
+
+    In a causal model the first layer's projections at a position depend on the token there alone, and every layer's
+    output at a position on the tokens up to it alone. `x + y =` over 97 numbers has 9,409 rows, but 97 distinct
+    tokens per number's position and 97 distinct prefixes of length 1. Positions after the last answer are never
+    read, and are left out. A position is *shared* when it has fewer distinct prefixes than a batch has rows; the
+    shared positions lead.
+
+    All arrays are int32; counts are static in their shapes.
+
+    Attributes:
+      tokens: per position, [distinct tokens there]: the token ids.
+      row_pair: [examples, length], which (position, token) pair a row has at a position, counted over all positions.
+      prefix_pair: per shared position i, [prefixes, i + 1]: the pairs a prefix is made of.
+      prefix_ancestors: per shared position i, [prefixes, i + 1]: the prefix at each position up to i (itself last),
+        counted over all shared positions.
+      row_prefix: [examples, shared positions], the prefix of a row at each shared position, counted likewise.
+    """
+
+    tokens: tuple[np.ndarray, ...]
+    row_pair: Int[np.ndarray, "examples length"]
+    prefix_pair: tuple[np.ndarray, ...]
+    prefix_ancestors: tuple[np.ndarray, ...]
+    row_prefix: Int[np.ndarray, "examples shared"]
+
+
+def find_prefixes(table: Table, batch_rows: int) -> Prefixes:
+    """Finds the distinct tokens and the shared prefixes of a table.
+
+    Args:
+      table: the examples.
+      batch_rows: rows of a training batch; a position with as many prefixes or more is not shared.
+
+    Returns:
+      The `Prefixes` of the table, as NumPy arrays.
+    """
+    length = table.answer_positions[-1] + 1
+    inputs = table.inputs[:, :length]
+    tokens, row_pair, first_pair = [], [], 0
+    for position in range(length):
+        distinct, index = np.unique(inputs[:, position], return_inverse=True)
+        tokens.append(distinct.astype(np.int32))
+        row_pair.append(index + first_pair)
+        first_pair += len(distinct)
+    row_pair = np.stack(row_pair, axis=1).astype(np.int32)
+
+    prefix_pair, prefix_ancestors, row_prefix, first_prefix = [], [], [], 0
+    prefix = np.zeros(table.num_examples, np.int64)
+    for position in range(length):
+        extended = prefix * first_pair + row_pair[:, position]
+        _, example, prefix = np.unique(extended, return_index=True, return_inverse=True)
+        if len(example) >= batch_rows:
+            break
+        row_prefix.append(prefix + first_prefix)
+        prefix_pair.append(row_pair[example, : position + 1])
+        prefix_ancestors.append(np.stack([column[example] for column in row_prefix], axis=1).astype(np.int32))
+        first_prefix += len(example)
+    shared = np.stack(row_prefix, axis=1) if row_prefix else np.zeros((table.num_examples, 0))
+    return Prefixes(
+        tuple(tokens), row_pair, tuple(prefix_pair), tuple(prefix_ancestors), shared.astype(np.int32)
+    )
