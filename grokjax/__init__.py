@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Config": "grokjax.config",
     "ConfigError": "grokjax.config",
-    "sweep": "grokjax.sweep",
-    "Interrupted": "grokjax.sweep",
+    "sweep": "grokjax.sweeps",
+    "Interrupted": "grokjax.sweeps",
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",

@@ -177,7 +177,8 @@ def _suggestion(value, known) -> str:
 def unknown_name(what: str, name: str, known) -> ConfigError:
     """The error for a name we do not have, answered with ours where the field calls it otherwise."""
     if name in NEAR_MISSES and NEAR_MISSES[name] in known:
-        return ConfigError(f"{name} is called {NEAR_MISSES[name]} here. Try {NEAR_MISSES[name]}=....")
+        ours = NEAR_MISSES[name]
+        return ConfigError(f"{name} is called {ours} here. Try --{ours}, in Python {ours}=.")
     return ConfigError(f"There is no {what} {name!r}. {_suggestion(name, sorted(known))}")
 
 

@@ -1,4 +1,7 @@
-"""MANY runs: from a grid of settings to a labelled result. The one place that maps over runs."""
+"""MANY runs: from a grid of settings to a labelled result. The one place that maps over runs.
+
+The room is called `sweeps` so that `grokjax.sweep` can be the function, whatever is imported first.
+"""
 
 import datetime
 import os
@@ -13,11 +16,11 @@ import xarray as xr
 
 from grokjax import results
 from grokjax.config import Config, ConfigError
-from grokjax.sweep import collect, devices, forecast
-from grokjax.sweep.engine import Group, Observer, Record, make_groups, train
-from grokjax.sweep.grid import Grid, Run, make_grid
-from grokjax.sweep.lanes import Live
-from grokjax.sweep.progress import Meter
+from grokjax.sweeps import collect, devices, forecast
+from grokjax.sweeps.engine import Group, Observer, Record, make_groups, train
+from grokjax.sweeps.grid import Grid, Run, make_grid
+from grokjax.sweeps.lanes import Live
+from grokjax.sweeps.progress import Meter
 
 __all__ = ["Interrupted", "sweep"]
 
@@ -79,8 +82,7 @@ def sweep(
     where = devices.local_devices(num_devices)
     forecast.check_memory(missing, where)
     groups = make_groups(missing)
-    plan = forecast.make(grid, runs, groups, where, lanes)
-    plan.check()
+    plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
     if dry_run:
         print(plan)
         return None
@@ -163,13 +165,13 @@ class _Sweep(Observer):
             arrays, meta = self._result()
             if self.path and self.records:
                 results.write(self.path, arrays, meta)
-        if signals:
-            done = sum(run.run_id in self.records for run in self.runs)
+        done = sum(run.run_id in self.records for run in self.runs)
+        if signals and done < len(self.runs):
             kept = f"{done} of {len(self.runs)} runs are saved in {self.path}" if self.path else "Nothing is saved"
             raise Interrupted(f"Interrupted. {kept}; the same command continues.", signals[0])
         if self.path:
             _say(f"Wrote {self.path} ({len(self.runs)} runs) in {self.meter.seconds:.0f} s.", shows)
-        return results.to_dataset(arrays, meta)
+        return results.load(self.path) if self.path else results.to_dataset(arrays, meta)
 
     def _result(self):
         arrays, labels = collect.to_arrays(self.grid, self.runs, self.records)

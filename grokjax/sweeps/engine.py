@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from grokjax.sweep.grid import Run
-from grokjax.sweep.lanes import Bank, Live
-from grokjax.sweep.programs import compiled
+from grokjax.sweeps.grid import Run
+from grokjax.sweeps.lanes import Bank, Live
+from grokjax.sweeps.programs import compiled
 from grokjax.tasks.table import Table
 from grokjax.training import Program, RunValues, TableArrays
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from grokjax.analysis.crossings import crossing
-from grokjax.sweep.lanes import Live
+from grokjax.sweeps.lanes import Live
 from grokjax.training import METRICS
 
 LINE_SECONDS = 15.0

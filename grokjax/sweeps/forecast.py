@@ -2,16 +2,17 @@
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
 
 from grokjax.config import ConfigError
-from grokjax.sweep import devices
-from grokjax.sweep.engine import Group, default_lanes
-from grokjax.sweep.grid import Grid, Run
-from grokjax.sweep.programs import compiled, state_bytes
-from grokjax.sweep.progress import clock
+from grokjax.sweeps import devices
+from grokjax.sweeps.engine import Group, default_lanes
+from grokjax.sweeps.grid import Grid, Run
+from grokjax.sweeps.programs import compiled, state_bytes
+from grokjax.sweeps.progress import clock
 from grokjax.training import EVALUATION_ROWS, Program, TableArrays
 
 TYPICAL_SHARE = 0.5
@@ -130,7 +131,9 @@ class Forecast:
 def make(
     grid: Grid, runs: Sequence[Run], groups: Sequence[Group], where: Sequence[jax.Device], lanes: int | None
 ) -> Forecast:
-    """What the groups need; the one with the largest state and batch is compiled to learn its workspace.
+    """What the groups need; the one with the largest state and batch is compiled, to learn its workspace.
+
+    It is compiled for every device at once, so that training finds it ready.
 
     Args:
       grid: the whole.
@@ -138,6 +141,9 @@ def make(
       groups: those to train.
       where: the devices.
       lanes: per device, or None for the default.
+
+    Raises:
+      ConfigError: if a device has not the memory for a group.
     """
     needs = [_need(group, where[0], lanes) for group in groups]
     available = devices.memory(where[0])
@@ -145,9 +151,14 @@ def make(
     forecast.check()
     largest = max(range(len(groups)), key=lambda i: needs[i].memory + _rows(groups[i]) * groups[i].program.batch_rows)
     group, need = groups[largest], needs[largest]
-    workspace = compiled(group.program, group.values, group.arrays, need.lanes, where[0]).workspace
-    needs[largest] = dataclasses.replace(need, workspace=workspace)
-    return dataclasses.replace(forecast, needs=tuple(needs))
+    with ThreadPoolExecutor(len(where)) as pool:
+        compiling = [
+            pool.submit(compiled, group.program, group.values, group.arrays, need.lanes, device) for device in where
+        ]
+    needs[largest] = dataclasses.replace(need, workspace=compiling[0].result().workspace)
+    forecast = dataclasses.replace(forecast, needs=tuple(needs))
+    forecast.check()
+    return forecast
 
 
 def _rows(group: Group) -> int:

@@ -46,7 +46,7 @@ def local_devices(count: int | None = None) -> list[jax.Device]:
     if count is None:
         return devices
     if not 1 <= count <= len(devices):
-        raise ConfigError(f"devices={count} is out of range: this process has {len(devices)}.")
+        raise ConfigError(f"num_devices={count} is out of range: this process has {len(devices)}.")
     return devices[:count]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from grokjax.analysis.crossings import stop_step
 from grokjax.config import evaluated_steps
-from grokjax.sweep.grid import Run
-from grokjax.sweep.programs import Compiled, initialise
+from grokjax.sweeps.grid import Run
+from grokjax.sweeps.programs import Compiled, initialise
 from grokjax.training import METRICS, Program, RunValues, TableArrays
 
 LONGEST_DISPATCH = 1000

@@ -11,8 +11,8 @@ import numpy as np
 from grokjax import __version__
 from grokjax.analysis.crossings import LEVELS, crossing
 from grokjax.config import Config, ConfigError, settings
-from grokjax.sweep.engine import Record
-from grokjax.sweep.grid import COMPONENTS, Grid, Run, describe
+from grokjax.sweeps.engine import Record
+from grokjax.sweeps.grid import COMPONENTS, Grid, Run, describe
 from grokjax.training import METRICS, STREAMS
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")

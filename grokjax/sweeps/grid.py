@@ -69,6 +69,14 @@ class Grid:
         """The axes' dimension names."""
         return tuple(axis.names[0] for axis in self.axes)
 
+    def name_of(self, run: Run) -> str:
+        """What distinguishes a run from the others of the grid, e.g. 'num_layers=2 seed=0'; '' if it is alone."""
+        return " ".join(
+            f"{name}={labels[i]}"
+            for axis, i in zip(self.axes, run.index, strict=True)
+            for name, labels in zip(axis.names, axis.labels, strict=True)
+        )
+
     def runs(self) -> list[Run]:
         """Every run, the last axis fastest; ConfigError for the first that cannot be run."""
         return list(self._runs())

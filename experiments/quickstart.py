@@ -1,0 +1,40 @@
+"""The demo: modular addition on a one-layer transformer, over train fractions and seeds, in one compiled program.
+
+Shows grokking and how it hangs on the size of the training set: below about a third of the table the network only
+memorises, somewhat above it generalises many steps after having memorised, and with much data at once.
+
+Source: the effect is Power et al. 2022, arXiv:2201.02177 (figure 1); the architecture is Nanda et al. 2023,
+arXiv:2301.05217 (one layer, no LayerNorm), narrower, on x+y mod 53 and with a larger learning rate, to take minutes.
+Command: `python experiments/quickstart.py`, then `python figures/quickstart.py`; or `make demo`.
+"""
+
+from grokjax.sweeps.flags import main
+
+QUICK = dict(
+    operation="add",
+    modulus="53",
+    tokens="a b =",
+    model="decoder",
+    num_layers="1",
+    width="64",
+    num_heads="4",
+    norm="none",
+    bias="mlp",
+    positions="learned",
+    init_scheme="nanda",
+    optimizer="adamw",
+    learning_rate="3e-3",
+    weight_decay="1",
+    batch_size="256",
+    train_fraction="0.3:0.6:0.05",
+    seed="10:13:1",
+    steps="6000",
+    eval_at="every:50",
+    stop_accuracy="0.99",
+)
+PAPER = QUICK | dict(
+    modulus="113", width="128", learning_rate="1e-3", batch_rule="full", steps="40000", train_fraction="0.25:0.6:0.05"
+)
+
+if __name__ == "__main__":
+    main(doc=__doc__, presets={"quick": QUICK, "paper": PAPER}, out="results/quickstart.npz")

@@ -1,0 +1,25 @@
+"""Accuracy over steps at one train fraction, and steps to 99 % against train fraction; from experiments/quickstart.py."""
+
+import matplotlib.pyplot as plt
+
+import grokjax as gj
+
+
+def most_delayed(table):
+    """The train fraction with the largest ratio of median times to 99 %, validation to training."""
+    finite = table[table["median_val"] < float("inf")]
+    return (finite if len(finite) else table)["ratio"].fillna(0).idxmax()
+
+
+def draw(grid):
+    """The figure, and the text printed under it."""
+    table = gj.summary(grid, by="train_fraction")
+    fraction = most_delayed(table)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    gj.plot.curves(grid.sel(train_fraction=[fraction]), left)
+    gj.plot.crossings(grid, "train_fraction", right)
+    return figure, gj.format_summary(table)
+
+
+if __name__ == "__main__":
+    gj.plot.main(draw, __doc__, result="results/quickstart.npz", out="figures/quickstart.png")

@@ -1,0 +1,709 @@
+"""The result of a sweep: one NPZ file, its labelled xarray form, and the tables read off it.
+
+A file holds plain arrays (`numpy.load(path, allow_pickle=False)` reads it) and one JSON string, `meta`, which
+names the dimensions of every array. It is written whole or not at all, and read with checksums: a damaged
+file is an error in one sentence, never wrong numbers. Schema 1:
+
+* coordinates: one array per axis under its name; zipped axes lie along one dimension, named after the first;
+  `step`.
+* curves, float32 [axes..., step]: `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, and any more.
+  NaN where not evaluated and after `last_step`.
+* per run, [axes...]: `steps_to_{train,val}_{50,90,95,99}` (+inf = never reached, NaN = not run) and the same
+  with `_bracket`, `status` (one of `STATUSES`), `last_step` (-1 = not run), `max_val_accuracy`,
+  `final_val_accuracy`, `num_train`, `steps_per_epoch`, `run_id`.
+* `meta`: {"schema": 1, "dims": {array: [dims]}, "coords": [arrays that are coordinates], "long_name": {array:
+  text}, "config": {...}, "params": folder of the final parameters, relative to the file, or null,
+  "checksums": {...}, ...}.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+SCHEMA = 1
+STATUSES = ("finished", "stopped", "diverged", "not run")
+REQUIRED = ("step", "status", "last_step", "run_id")
+"""Arrays without which nothing below can be computed; the others depend on what was asked of the sweep."""
+
+TIDY_PER_RUN = (
+    "run_id",
+    "status",
+    "last_step",
+    "num_train",
+    "steps_per_epoch",
+    "steps_to_train_99",
+    "steps_to_val_99",
+)
+"""The per-run values that `tidy` repeats in every row, where a grid has them."""
+
+DELAYED_RISE = 0.30
+"""Validation accuracy must gain this much after the training set was memorised to count as grokking."""
+
+_PER_RUN = re.compile(
+    r"steps_to_(train|val)_\d+(_bracket)?|status|last_step|(max|final)_val_accuracy|num_train|steps_per_epoch|run_id"
+)
+_LONG_NAMES = {
+    "step": "step",
+    "seed": "seed",
+    "train_fraction": "train fraction (alpha)",
+    "modulus": "modulus p",
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "train_accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy",
+    "last_step": "last step",
+    "max_val_accuracy": "highest validation accuracy",
+    "final_val_accuracy": "final validation accuracy",
+    "num_train": "training rows",
+    "steps_per_epoch": "steps per epoch",
+    "run_id": "run",
+}
+
+
+class ResultError(ValueError):
+    """A result that cannot be written, read or asked for what was asked: what, got, why, try."""
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Files
+
+
+def write(path: str | os.PathLike, arrays: Mapping[str, object], meta: Mapping[str, object]) -> None:
+    """Writes a result file, whole or not at all; an older file at `path` is replaced only by a complete one.
+
+    Two writes of the same content give the same bytes.
+
+    Args:
+      path: where to; its folder is made if need be.
+      arrays: name -> array of numbers, booleans or unicode, as the schema above has them.
+      meta: strict JSON (no NaN, no NumPy scalars) with at least "dims". "schema", "checksums" and, if absent,
+        "coords" are set here, in the file only. Without "coords", an array is a coordinate if it is named
+        like its dimension, or is one-dimensional, has no step and has none of the schema's per-run names.
+
+    Raises:
+      ResultError: if arrays and meta do not fit together, or the file cannot be written.
+    """
+    path = Path(path)
+    arrays = {name: _storable(path, name, value) for name, value in arrays.items()}
+    meta = dict(meta) | {"schema": SCHEMA, "checksums": {name: _checksum(a) for name, a in arrays.items()}}
+    if wrong := _misfit(arrays, meta):
+        raise ResultError(f"{path} was not written: {wrong}.")
+    meta.setdefault("coords", _coords(meta["dims"]))
+    try:
+        text = json.dumps(meta, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ResultError(
+            f"{path} was not written: its meta cannot be stored as strict JSON ({error}). Convert NumPy "
+            "values with .item() or .tolist(), and NaN or infinity to null or text."
+        ) from error
+    _replace(path, lambda stream: _pack(stream, {**arrays, "meta": np.array(text)}))
+
+
+def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
+    """Reads a result file and checks all of it.
+
+    Returns:
+      (arrays, meta): what `write` was given, and meta with "schema", "checksums" and "coords".
+
+    Raises:
+      ResultError: if the file is missing, damaged, not a result, incomplete or of another schema.
+    """
+    path = Path(path)
+    arrays = _unpack(path, "result file", "Run the experiment that writes it, or check the path.")
+    if "meta" not in arrays:
+        raise ResultError(
+            f"{path} is an NPZ but not a result of a sweep: it has no 'meta', only {_listed(arrays)}. "
+            "Pass the file that a sweep wrote with --out."
+        )
+    text = arrays.pop("meta")
+    try:
+        meta = json.loads(text.item())
+        schema = meta["schema"]
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise ResultError(
+            f"{path} is an NPZ but not a result of a sweep: its 'meta' is not the JSON of one. "
+            "Pass the file that a sweep wrote with --out."
+        ) from error
+    if schema != SCHEMA:
+        raise ResultError(
+            f"{path} has schema {schema!r} and this version of grokjax reads schema {SCHEMA}. "
+            "Read it with the version that wrote it, or run the sweep again with --overwrite."
+        )
+    if wrong := _misfit(arrays, meta) or _tampered(arrays, meta):
+        raise ResultError(f"{path} is damaged: {wrong}. {_AGAIN}")
+    return arrays, meta
+
+
+def load(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
+    """Reads a result file as a labelled dataset.
+
+    Args:
+      path: the NPZ.
+      fill: "last" carries each curve's last value on, through holes and past the end of its run. Runs that
+        grok may stop early, so without this exactly they would drop out of a median over seeds. None keeps
+        the NaNs.
+
+    Returns:
+      A dataset with the file's names, dimensions and coordinates (zipped ones as non-index coordinates),
+      `long_name` and `units` on every variable, and the meta as JSON text in `attrs["meta"]`.
+
+    Raises:
+      ResultError: as in `read`.
+    """
+    return to_dataset(*read(path), fill=fill)
+
+
+def to_dataset(
+    arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fill: str | None = "last"
+) -> xr.Dataset:
+    """The dataset of arrays and meta as `read` returns them and `write` takes them; see `load`.
+
+    Raises:
+      ResultError: if arrays and meta do not fit together.
+    """
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    if fill not in ("last", None):
+        raise ResultError(f"fill={fill!r} is not known. Try 'last', or None to keep the NaNs.")
+    if wrong := _misfit(arrays, meta):
+        raise ResultError(f"These arrays are no result: {wrong}.")
+    long_names, units, dims = meta.get("long_name", {}), meta.get("units", {}), meta["dims"]
+    coords = meta.get("coords", _coords(dims))
+    labelled = {
+        name: xr.Variable(
+            dims[name],
+            value,
+            {"long_name": long_names.get(name, _long_name(name)), "units": units.get(name, _units(name))},
+        )
+        for name, value in arrays.items()
+    }
+    grid = xr.Dataset(
+        {name: v for name, v in labelled.items() if name not in coords},
+        {name: v for name, v in labelled.items() if name in coords},
+        {"meta": json.dumps(meta, allow_nan=False)},
+    )
+    return filled(grid) if fill == "last" else grid
+
+
+def write_params(folder: str | os.PathLike, run_id: str, tree: Mapping[str, object]) -> Path:
+    """Writes the final parameters of one run to <folder>/<run_id>.npz, whole or not at all.
+
+    Args:
+      folder: made if need be; the sweep's meta["params"] names it relative to the result file.
+      run_id: names the run within its sweep and the file.
+      tree: nested dict of arrays; "/" joins the keys, as in "block_0/w_q". Empty dicts are not kept.
+
+    Returns:
+      The path written.
+
+    Raises:
+      ResultError: if a key or dtype cannot be stored, or the file cannot be written.
+    """
+    if not run_id or os.path.basename(run_id) != run_id:
+        raise ResultError(f"run_id={run_id!r} cannot name a file of parameters. Use a name without slashes.")
+    path = Path(folder) / f"{run_id}.npz"
+    arrays = {name: _storable(path, name, value) for name, value in _flatten(path, tree)}
+    _replace(path, lambda stream: _pack(stream, arrays))
+    return path
+
+
+def params(path: str | os.PathLike, /, **selection) -> dict:
+    """The final parameters of exactly one run.
+
+    Args:
+      path: the result file of its sweep.
+      **selection: coordinate = value, for every axis with more than one value; zipped coordinates work as
+        well. Numbers are matched to a relative 1e-6.
+
+    Returns:
+      Nested dict of NumPy arrays.
+
+    Raises:
+      ResultError: if a coordinate or value is not there, more than one run is left, or nothing was kept of
+        the run.
+    """
+    path = Path(path)
+    arrays, meta = read(path)
+    run = _one_run(path, arrays, meta, selection)
+    run_id = str(arrays["run_id"][run])
+    if arrays["status"][run] == "not run":
+        raise ResultError(
+            f"Run {run_id} of {path} has not run yet, so it has no parameters. Continue the sweep."
+        )
+    if not meta.get("params"):
+        raise ResultError(
+            f"{path} was written without final parameters, so there are none of run {run_id}. "
+            "Run its sweep again, keeping the parameters."
+        )
+    file = path.parent / meta["params"] / f"{run_id}.npz"
+    remedy = f"Move the folder {file.parent} along with {path.name}, or run the sweep again."
+    return _unflatten(_unpack(file, "file of final parameters", remedy))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Values of a grid
+
+
+def median(values: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.ndarray:
+    """The median without the NaNs, in which +inf ("never") counts as larger than any number.
+
+    Of an even count the mean of the two middle values, so a finite and an infinite one give inf; none give
+    NaN.
+
+    Args:
+      values: [...], float.
+      axis: the axis or axes to reduce; None is all of them.
+
+    Returns:
+      Values with those axes gone, float64.
+    """
+    values = np.asarray(values, np.float64)
+    axes = range(values.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = sorted({a % values.ndim for a in axes})
+    rest = [a for a in range(values.ndim) if a not in axes]
+    columns = values.transpose([*rest, *axes]).reshape(*(values.shape[a] for a in rest), -1)
+    if not columns.shape[-1]:
+        return np.full(columns.shape[:-1], np.nan)
+    ordered = np.sort(columns, axis=-1)  # NaNs go last
+    count = np.sum(~np.isnan(columns), axis=-1, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, columns.shape[-1] - 1), axis=-1)
+    middle = np.where(low == high, low, low / 2 + high / 2)
+    return np.where(count > 0, middle, np.nan)[..., 0]
+
+
+def filled(grid: xr.Dataset) -> xr.Dataset:
+    """`grid` with every NaN of a curve replaced by the last value before it.
+
+    What comes before the first evaluation stays NaN, and so does a run that was not run.
+    """
+    new = {}
+    for name, curve in grid.data_vars.items():
+        if "step" in curve.dims and np.issubdtype(curve.dtype, np.floating):
+            values = _fill_last(curve.values, curve.get_axis_num("step"))
+            new[name] = curve.copy(data=values)
+            if "status" in grid:
+                new[name] = new[name].where(grid["status"] != "not run").transpose(*curve.dims)
+    return grid.assign(new)
+
+
+def grokked(grid: xr.Dataset) -> xr.DataArray:
+    """Which runs grokked: validation accuracy rose by 0.30 or more after the training set was memorised.
+
+    That is, some evaluation after t = steps_to_train_99 lies at least `DELAYED_RISE` above the one at t. A
+    run that generalises while it memorises is not counted, nor one that never memorises, nor one that was not
+    run.
+
+    Args:
+      grid: a dataset from `load`, filled or not.
+
+    Returns:
+      [axes...] bool.
+    """
+    _need(grid, "steps_to_train_99", "val_accuracy", "status")
+    dims = grid["status"].dims
+    step = _along(grid, "step")
+    memorised = grid["steps_to_train_99"].transpose(*dims).values[..., None]
+    curve = _fill_last(grid["val_accuracy"].transpose(*dims, "step").values, -1)
+    then = np.where(step <= memorised, np.arange(step.size), -1).max(axis=-1, keepdims=True)
+    at = np.where(then >= 0, np.take_along_axis(curve, np.maximum(then, 0), axis=-1), np.nan)
+    # Some slack, for the difference of two float32 accuracies is not exact.
+    rises = (step > memorised) & (curve - at >= DELAYED_RISE - 1e-6)
+    return (
+        grid["status"]
+        .copy(data=rises.any(axis=-1))
+        .rename("grokked")
+        .assign_attrs(long_name="grokked", units="1")
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Tables
+
+
+def runs(grid: xr.Dataset) -> pd.DataFrame:
+    """One row per run of the grid, run or not: all coordinates and all per-run values, under their names."""
+    _need(grid, "status")
+    dims = grid["status"].dims
+    names = [n for n in [*grid.coords, *grid.data_vars] if set(grid[n].dims) <= set(dims)]
+    return pd.DataFrame({name: _per_run(grid, name) for name in names})
+
+
+def tidy(grid: xr.Dataset) -> pd.DataFrame:
+    """The whole grid as one long table, a row per run and step.
+
+    Columns: the coordinates, `step` among them; the curves; and the per-run values of `TIDY_PER_RUN` (the
+    others are in `runs`). Rows of runs that were not run are left out. Rows after a run's `last_step` stay,
+    filled or NaN as the grid has them.
+
+    Returns:
+      A table of (runs that ran) x (steps) rows, in the order of the axes.
+    """
+    _need(grid, "status", "step")
+    dims = grid["status"].dims
+    table = runs(grid)
+    ran = (table["status"] != "not run").to_numpy()
+    coords = [name for name in grid.coords if name in table]
+    step = _along(grid, "step")
+    repeated = table.loc[ran, coords].loc[lambda t: t.index.repeat(step.size)].reset_index(drop=True)
+    repeated["step"] = np.tile(step, ran.sum())
+    for name, curve in grid.data_vars.items():
+        if "step" in curve.dims and set(curve.dims) <= {*dims, "step"}:
+            whole = curve.broadcast_like(grid["status"]).transpose(*dims, "step").values
+            repeated[name] = whole.reshape(-1, step.size)[ran].ravel()
+    for name in TIDY_PER_RUN:
+        if name in table:
+            repeated[name] = np.repeat(table.loc[ran, name].to_numpy(), step.size)
+    return repeated
+
+
+def summary(grid: xr.Dataset, by: str | Sequence[str] | None = "train_fraction") -> pd.DataFrame:
+    """Counts and median times of the grid's runs, one row per value of a coordinate.
+
+    Args:
+      grid: a dataset from `load`.
+      by: a coordinate, several of them, or None for a single row of all runs.
+
+    Returns:
+      A table indexed by `by`, in the order of the grid, with columns
+        runs: how many ran;
+        memorised, generalised: how many reached 99 % training, validation accuracy;
+        delayed: how many `grokked`;
+        median_train, median_val: median steps to 99 %, runs that never got there counting as inf;
+        ratio: median_val / median_train; NaN where the training set was not memorised, or was at step 0;
+        val_accuracy: median final validation accuracy.
+
+    Raises:
+      ResultError: if the grid has no such coordinate or variable.
+    """
+    _need(grid, "steps_to_train_99", "steps_to_val_99", "final_val_accuracy")
+    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    for name in names:
+        _need_coord(grid, name)
+    table = runs(grid).assign(grokked=grokked(grid).values.ravel())
+    if not names:
+        return pd.DataFrame([_summary_row(table)], index=["all"])
+    rows = [
+        dict(zip(names, key, strict=True)) | _summary_row(group)
+        for key, group in table.groupby(names, sort=False, dropna=False)
+    ]
+    return pd.DataFrame(rows).set_index(names)
+
+
+def format_summary(table: pd.DataFrame) -> str:
+    """A summary as fixed-width text: inf is "never", NaN is "-", accuracies are percentages."""
+    table = table.reset_index() if any(table.index.names) else table
+    columns = []
+    for name in table:
+        texts = [_cell(name, value) for value in table[name]]
+        heading = str(name)
+        width = max(map(len, [heading, *texts]))
+        columns.append([t.rjust(width) for t in [heading, "-" * width, *texts]])
+    return "\n".join("  ".join(line) for line in zip(*columns, strict=True))
+
+
+def _summary_row(table: pd.DataFrame) -> dict:
+    """The columns of `summary` for the runs of one group."""
+    table = table[table["status"] != "not run"]
+    train, val = (float(median(table[f"steps_to_{part}_99"].to_numpy())) for part in ("train", "val"))
+    return {
+        "runs": len(table),
+        "memorised": int(np.isfinite(table["steps_to_train_99"]).sum()),
+        "generalised": int(np.isfinite(table["steps_to_val_99"]).sum()),
+        "delayed": int(table["grokked"].sum()),
+        "median_train": train,
+        "median_val": val,
+        "ratio": val / train if train > 0 and np.isfinite(train) else np.nan,
+        "val_accuracy": float(median(table["final_val_accuracy"].to_numpy())),
+    }
+
+
+def _cell(column: str, value) -> str:
+    """One value of a summary as text."""
+    if isinstance(value, str | bool | np.bool_ | tuple):
+        return str(value)
+    if pd.isna(value):
+        return "-"
+    if np.isinf(value):
+        return "never"
+    if column == "val_accuracy":
+        return f"{100 * value:.1f} %"
+    if column == "ratio":
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:,.0f}" if column.startswith("median_") else f"{value:.6g}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Inside a dataset
+
+
+def _need(grid: xr.Dataset, *names: str) -> None:
+    """ResultError naming what the grid has, if it lacks one of `names`."""
+    for name in names:
+        if name not in grid and not (name == "step" and "step" in grid.dims):
+            raise ResultError(
+                f"This grid has no {name}, only {_listed([*grid.coords, *grid.data_vars])}. "
+                "Pass a dataset from grokjax.load, or a selection of one that keeps its variables."
+            )
+
+
+def _need_coord(grid: xr.Dataset, name: str) -> None:
+    """ResultError naming the grid's axes, if `name` is not a coordinate of its runs."""
+    if name not in grid.coords or name == "step":
+        have = [str(n) for n in grid.coords if n != "step"]
+        raise ResultError(f"{name} is not an axis of this grid, only {_listed(have)}. Try one of these.")
+
+
+def _along(grid: xr.Dataset, dim: str) -> np.ndarray:
+    """The values of an axis, or positions where it has none."""
+    return grid[dim].values if dim in grid.coords else np.arange(grid.sizes[dim])
+
+
+def _per_run(grid: xr.Dataset, name: str) -> np.ndarray:
+    """[runs], a coordinate or per-run variable repeated over the axes it lacks, in the order of `status`."""
+    status = grid["status"]
+    sizes = tuple(grid.sizes[d] for d in status.dims)
+    value = grid[name]
+    have = value.transpose(*(d for d in status.dims if d in value.dims)).values
+    at = tuple(slice(None) if d in value.dims else None for d in status.dims)
+    return np.broadcast_to(have[at], sizes).ravel()
+
+
+def _fill_last(values: np.ndarray, axis: int) -> np.ndarray:
+    """`values` with NaNs replaced by the last number before them along `axis`."""
+    moved = np.moveaxis(values, axis, -1)
+    last = np.maximum.accumulate(np.where(np.isnan(moved), 0, np.arange(moved.shape[-1])), axis=-1)
+    return np.moveaxis(np.take_along_axis(moved, last, axis=-1), -1, axis)
+
+
+def _coords(dims: Mapping[str, Sequence[str]]) -> list[str]:
+    """The arrays that are coordinates, where meta does not say; the rule is in `write`."""
+    return [
+        name
+        for name, d in dims.items()
+        if list(d) == [name] or (len(d) == 1 and d[0] != "step" and not _PER_RUN.fullmatch(name))
+    ]
+
+
+def _long_name(name: str) -> str:
+    """How a figure names a variable, where meta does not say."""
+    if found := re.fullmatch(r"steps_to_(train|val)_(\d+)(_bracket)?", name):
+        part = {"train": "training", "val": "validation"}[found[1]]
+        before = "last evaluation before " if found[3] else "steps to "
+        return f"{before}{found[2]} % {part} accuracy"
+    return _LONG_NAMES.get(name, name.replace("_", " "))
+
+
+def _units(name: str) -> str:
+    """The unit of a variable, where meta does not say; "1" for fractions, counts and names."""
+    if name.startswith("steps_to_") or name in ("step", "last_step"):
+        return "step"
+    return "nat" if name.endswith("_loss") else "1"
+
+
+def _one_run(path: Path, arrays, meta, selection: Mapping[str, object]) -> tuple[int, ...]:
+    """Index of the only run of a result whose coordinates have the values of `selection`."""
+    dims = list(meta["dims"]["run_id"])
+    coords = [n for n in meta.get("coords", _coords(meta["dims"])) if n != "step"]
+    left = {d: np.ones(n, bool) for d, n in zip(dims, arrays["run_id"].shape, strict=True)}
+    for name, value in selection.items():
+        if name not in coords:
+            raise ResultError(f"{name} is not an axis of {path}, only {_listed(coords)}. Select by these.")
+        matching = _matching(arrays[name], value)
+        if not matching.any():
+            raise ResultError(
+                f"No run of {path} has {name}={value}; it has {_listed(np.unique(arrays[name]).tolist())}."
+                f"{_nearest(arrays[name], value)}"
+            )
+        left[meta["dims"][name][0]] &= matching
+    for dim, mask in left.items():
+        if not mask.any():
+            together = ", ".join(f"{n}={v}" for n, v in selection.items() if meta["dims"][n] == [dim])
+            raise ResultError(f"No run of {path} has {together}: these vary together. Select by fewer.")
+    still = [dim for dim, mask in left.items() if mask.sum() > 1]
+    if still:
+        count = np.prod([left[d].sum() for d in left])
+        axes = "; ".join(f"{d} ({_listed(arrays[d][left[d]].tolist())})" for d in still)
+        raise ResultError(f"{count} runs of {path} match, and one was asked for: select also by {axes}.")
+    return tuple(int(np.flatnonzero(left[d])[0]) for d in dims)
+
+
+def _matching(values: np.ndarray, value) -> np.ndarray:
+    """Where a coordinate has a value: numbers to a relative 1e-6, anything else exactly."""
+    if values.dtype.kind in "fiu" and isinstance(value, int | float | np.number):
+        return np.isclose(values.astype(float), float(value), rtol=1e-6, atol=1e-15, equal_nan=True)
+    return np.array([v == value for v in values.tolist()], bool)
+
+
+def _nearest(values: np.ndarray, value) -> str:
+    """A hint at the nearest number of a coordinate, or nothing."""
+    if values.dtype.kind not in "fiu" or not isinstance(value, int | float | np.number):
+        return ""
+    finite = values[np.isfinite(values.astype(float))]
+    return f" The nearest is {finite[np.argmin(np.abs(finite - value))]:g}." if finite.size else ""
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Inside a file
+
+_AGAIN = "Restore it from a copy, or run the sweep again with --overwrite."
+
+
+def _storable(path: Path, name: str, value) -> np.ndarray:
+    """`value` as an array that NumPy reads back without pickle, or ResultError."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufcU":
+        raise ResultError(
+            f"{path} was not written: {name} has dtype {array.dtype}, which plain NPZ cannot hold. "
+            "Convert it to numbers, booleans or str first (bfloat16 to float32)."
+        )
+    return array
+
+
+def _checksum(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and values."""
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(head + array.tobytes()).hexdigest()
+
+
+def _misfit(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object]) -> str:
+    """What is wrong between arrays and meta["dims"], in words; empty if nothing is."""
+    dims = meta.get("dims")
+    if not isinstance(dims, Mapping) or not all(isinstance(d, list | tuple) for d in dims.values()):
+        return "its meta has no 'dims', which name the dimensions of every array"
+    if "meta" in arrays:
+        return "'meta' is the name of the JSON string and cannot be an array"
+    if missing := [n for n in {*REQUIRED, *dims} if n not in arrays]:
+        return f"the arrays {_listed(sorted(missing))} are missing"
+    if unnamed := [n for n in arrays if n not in dims]:
+        return f"meta['dims'] does not name the dimensions of {_listed(unnamed)}"
+    sizes = {}
+    for name, array in arrays.items():
+        if len(dims[name]) != array.ndim:
+            return f"{name} has shape {array.shape} and dimensions {list(dims[name])}"
+        for dim, size in zip(dims[name], array.shape, strict=True):
+            if sizes.setdefault(dim, size) != size:
+                return f"{name} has {size} values along {dim}, where another array has {sizes[dim]}"
+    if lost := [d for d in sizes if list(dims.get(d, ())) != [d]]:
+        return f"the axes {_listed(lost)} have no coordinate of their name"
+    if list(dims["run_id"]) != list(dims["status"]):
+        return f"run_id lies along {list(dims['run_id'])} and status along {list(dims['status'])}"
+    if unknown := set(np.unique(arrays["status"]).tolist()) - set(STATUSES):
+        return f"status {_listed(unknown)} is not one of {_listed(STATUSES)}"
+    return ""
+
+
+def _tampered(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object]) -> str:
+    """What differs from the checksums of meta, in words; empty if nothing does."""
+    checksums = meta.get("checksums")
+    if not isinstance(checksums, Mapping) or set(checksums) != set(arrays):
+        return "its list of checksums does not cover its arrays"
+    changed = [name for name, array in arrays.items() if _checksum(array) != checksums[name]]
+    return f"the values of {_listed(changed)} are not those that were written" if changed else ""
+
+
+def _pack(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an NPZ. As np.savez_compressed, but any array name is allowed."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _unpack(path: Path, what: str, remedy: str) -> dict[str, np.ndarray]:
+    """All arrays of an NPZ. ResultError with `what` and `remedy` if it is not there, or is damaged."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ResultError(f"There is no {what} {path}. {remedy}") from error
+    except OSError as error:
+        raise ResultError(f"The {what} {path} cannot be read: {error.strerror}. {remedy}") from error
+    if not content.startswith(b"PK"):
+        raise ResultError(f"{path} is not an NPZ file, and a {what} is one. Check the path.")
+    try:
+        arrays = {}
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                # A member read whole has its CRC checked; np.load may stop before the end.
+                member = io.BytesIO(archive.read(name))
+                arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+        return arrays
+    except (
+        Exception
+    ) as error:  # damage surfaces as any of a dozen types: BadZipFile, zlib.error, EOFError, ...
+        why = "is cut short, damaged, or not an NPZ of plain arrays"
+        raise ResultError(f"{path} {why} ({error}). {_AGAIN}") from error
+
+
+def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
+    """Writes a file by `fill(stream)`, to disk, under its name only once it is complete."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as stream:
+            fill(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ResultError(
+            f"{path} cannot be written: {error.strerror or error}; what was there before is untouched. "
+            "Free some space or choose another place."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename survive a power cut, on the systems that can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _flatten(path: Path, tree: Mapping[str, object], prefix: str = ""):
+    """Pairs of "/"-joined name and leaf of a nested dict."""
+    for key, value in tree.items():
+        if not isinstance(key, str) or not key or "/" in key:
+            raise ResultError(
+                f"{path} was not written: {key!r} is no key for parameters. Use names without '/'."
+            )
+        if isinstance(value, Mapping):
+            yield from _flatten(path, value, f"{prefix}{key}/")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _unflatten(arrays: Mapping[str, np.ndarray]) -> dict:
+    """The nested dict of arrays named by "/"-joined keys."""
+    tree = {}
+    for name, array in arrays.items():
+        *parents, leaf = name.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = array
+    return tree
+
+
+def _listed(names, most: int = 12) -> str:
+    """Names or values in a sentence; the first few of many."""
+    names = [f"{n:g}" if isinstance(n, float) else str(n) for n in names]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more

@@ -1,0 +1,331 @@
+"""The command line: every setting is a flag that takes one value, a list or a range.
+
+Shared by the `grokjax` command and every script under experiments/.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from absl import flags
+
+from grokjax import __version__
+from grokjax.config import NEAR_MISSES, Config, ConfigError, settings, unknown_name
+from grokjax.results import ResultError, format_summary, summary
+from grokjax.sweeps import Interrupted, sweep
+from grokjax.sweeps.grid import COMPONENTS, component
+
+LONGEST_RANGE = 1_000_000
+"""Values a range may have."""
+
+DEFAULTS = {"task": "modular", "model": "decoder", "optimizer": "adamw"}
+"""The components when none is named."""
+
+SWEEP_FLAGS = {
+    "num_seeds": "short for --seed=0:N-1:1",
+    "zip": "names whose values advance together, as one axis: a,b or several groups a,b;c,d",
+    "variant": "an axis of labelled configurations: 'label: name=value name=value; label: ...'",
+    "out": "the result file, an .npz; its missing runs are trained",
+    "lanes": "runs that advance together on a device; default: 1 on a CPU, many on an accelerator",
+    "num_devices": "devices that train; default: all",
+}
+SWEEP_SWITCHES = {
+    "overwrite": "start anew whatever --out holds",
+    "dry_run": "print the grid and what it needs, and train nothing",
+    "progress": "show progress",
+}
+NOTHING: Mapping = {}
+
+
+def all_settings() -> dict[str, dict[str, Any]]:
+    """Every setting there is, by the heading that --help puts it under and by name; a later kind adds to it."""
+    groups = {}
+    for which, kinds in COMPONENTS.items():
+        groups[which] = {}
+        for kind in kinds.values():
+            for name, field in settings(kind).items():
+                groups[which].setdefault(name, field)
+    groups["run"] = settings(Config)
+    return groups
+
+
+def parse_values(name: str, text: str, kind: type, optional: bool = False) -> Any:
+    """One value, a list `a,b,c` or an inclusive range `start:stop:step`, as text.
+
+    Args:
+      name: of the setting, for messages.
+      text: what the user wrote.
+      kind: int, float or str; only numbers have ranges.
+      optional: whether 'none' stands for None.
+
+    Returns:
+      A single value, or a list of them if there are several. Numbers in decimal are exact: 0.3:0.5:0.05 has 0.35.
+
+    Raises:
+      ConfigError: if a part cannot be read.
+    """
+    values = []
+    for part in text.split(","):
+        part = part.strip()
+        if not part:
+            raise ConfigError(f"{name}={text} has an empty value. Try --{name}=a,b,c, without spare commas.")
+        if optional and part.lower() == "none":
+            values.append(None)
+        elif kind in (int, float) and ":" in part:
+            values += _range(name, part, kind)
+        elif kind in (int, float):
+            values.append(_number(name, part, kind))
+        else:
+            values.append(part)
+    return values[0] if len(values) == 1 and (kind is str or ":" not in text) else values
+
+
+def _range(name: str, text: str, kind: type) -> list:
+    parts = [_decimal(name, text, part) for part in text.split(":")]
+    example = "0:4:1" if kind is int else "0.3:0.8:0.05"
+    if len(parts) != 3 or parts[2] <= 0 or parts[1] < parts[0]:
+        raise ConfigError(f"{name}={text} is not a range: it must be start:stop:step, rising. Try --{name}={example}.")
+    start, stop, step = parts
+    count = int((stop - start) / step) + 1
+    if count > LONGEST_RANGE:
+        raise ConfigError(f"{name}={text} has {count:,} values, more than {LONGEST_RANGE:,}. Try a larger step.")
+    return [_number(name, str(start + i * step), kind) for i in range(count)]
+
+
+def _decimal(name: str, whole: str, part: str) -> Decimal:
+    try:
+        number = Decimal(part.strip())
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite():
+        raise ConfigError(f"{name}={whole} cannot be read: {part!r} is not a number.")
+    return number
+
+
+def _number(name: str, text: str, kind: type) -> float | int:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ConfigError(f"{name}={text} is not a number.") from None
+    if kind is float:
+        return float(value)
+    if not value.is_finite() or value != value.to_integral_value():
+        raise ConfigError(f"{name}={text} is not a whole number.")
+    if abs(value) > 2**63:
+        raise ConfigError(f"{name}={text} is out of range.")
+    return int(value)
+
+
+def parse_variants(text: str) -> dict[str, dict[str, Any]]:
+    """'label: name=value name=value; label: ...' as {label: {name: value}}; ConfigError if it is not of this form."""
+    kinds = {name: field for group in all_settings().values() for name, field in group.items()}
+    variants = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        label, colon, rest = part.partition(":")
+        chosen = {}
+        for word in rest.split():
+            name, equals, value = word.partition("=")
+            if not equals:
+                raise ConfigError(f"variant={part} cannot be read: {word!r} is not name=value.")
+            if name in COMPONENTS:
+                chosen[name] = value
+            elif name in kinds:
+                data = kinds[name].metadata
+                chosen[name] = parse_values(name, value, data["kind"], data["optional"])
+                if isinstance(chosen[name], list):
+                    raise ConfigError(f"variant={part} gives {name} several values. A variant has one of each.")
+            else:
+                raise unknown_name("setting", name, {*kinds, *COMPONENTS})
+        if not colon or not chosen or label.strip() in variants:
+            raise ConfigError(f"variant={part} cannot be read. Try 'a: weight_decay=0; b: weight_decay=1'.")
+        variants[label.strip()] = chosen
+    if not variants:
+        raise ConfigError("variant has no value, so the grid is empty. Try 'a: weight_decay=0; b: weight_decay=1'.")
+    return variants
+
+
+def _definitions(presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str]) -> flags.FlagValues:
+    values = flags.FlagValues()
+    for name in [*COMPONENTS, *(n for group in all_settings().values() for n in group), *SWEEP_FLAGS]:
+        flags.DEFINE_string(name, None, "", flag_values=values)
+    for name in (*SWEEP_SWITCHES, *switches, "help", "version"):
+        flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
+    if presets:
+        flags.DEFINE_string("preset", None, "", flag_values=values)
+    return values
+
+
+def help_text(
+    program: str, doc: str, presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str] = NOTHING
+) -> str:
+    """What --help prints: every flag under its heading, with its default and the values it may take."""
+    lines = [doc.strip(), "", f"usage: {program} [--flag=value ...]", ""]
+    lines += ["Every setting takes one value, a list a,b,c or an inclusive range start:stop:step;"]
+    lines += ["several values make an axis of the result.", ""]
+    lines += ["The sweep:"]
+    if presets:
+        lines.append(_flag_line("preset", f"{', '.join(presets)}; any flag overrides it", next(iter(presets))))
+    lines += [_flag_line(name, text, None) for name, text in SWEEP_FLAGS.items()]
+    lines += [_flag_line(name, text, name == "progress") for name, text in (SWEEP_SWITCHES | switches).items()]
+    for which, group in all_settings().items():
+        lines += ["", f"The {which}:"]
+        if which in COMPONENTS:
+            kinds = ", ".join(COMPONENTS[which])
+            lines.append(_flag_line(which, f"kind: {kinds}", DEFAULTS[which]))
+        for name, field in group.items():
+            owners = [n for n, kind in COMPONENTS.get(which, {}).items() if name in settings(kind)]
+            only = f" [{', '.join(owners)}]" if owners and len(owners) < len(COMPONENTS[which]) else ""
+            choices = field.metadata["choices"]
+            text = field.metadata["help"] + (f" ({', '.join(choices)})" if choices else "") + only
+            defaults = {str(settings(COMPONENTS[which][n])[name].default) for n in owners} or {str(field.default)}
+            lines.append(_flag_line(name, text, None if defaults == {"None"} else " or ".join(sorted(defaults))))
+    return "\n".join(lines)
+
+
+def _flag_line(name: str, text: str, default) -> str:
+    told = f" (default: {default})" if default is not None else ""
+    return f"  --{name:<16} {text}{told}"
+
+
+def parse(
+    argv: Sequence[str],
+    presets: Mapping[str, Mapping[str, str]] = NOTHING,
+    out: str | None = None,
+    switches: Mapping[str, str] = NOTHING,
+) -> dict[str, Any] | None:
+    """Reads a command line.
+
+    Args:
+      argv: program and arguments.
+      presets: flags by name of preset; the first is the default.
+      out: default of --out.
+      switches: further flags that are on or off, with their help.
+
+    Returns:
+      The keywords of `grokjax.sweep`, 'config' included, axes in the order of the command line; None if only the
+      version was asked for and printed.
+
+    Raises:
+      ConfigError: for anything that cannot be read.
+    """
+    defined = _definitions(presets, switches)
+    known = {name for name in defined}
+    try:
+        rest = defined(list(argv))
+    except flags.UnrecognizedFlagError as error:
+        raise unknown_name("flag", error.flagname, known) from None
+    except flags.Error as error:
+        raise ConfigError(f"{str(error).strip().removesuffix('.')}. --help lists the flags.") from None
+    if len(rest) > 1:
+        hint = f" Did you mean --{rest[1]}?" if rest[1].partition("=")[0] in {*known, *NEAR_MISSES} else ""
+        raise ConfigError(f"{rest[1]!r} is not a flag.{hint} --help lists them.")
+    if defined.version:
+        print(f"grokjax {__version__}")
+        return None
+    order = [argument.lstrip("-").partition("=")[0] for argument in argv]
+    given = {name: defined[name].value for name in defined if not defined[name].using_default_value}
+    given = dict(sorted(given.items(), key=lambda item: order.index(item[0]) if item[0] in order else 0))
+    if presets:
+        preset = given.pop("preset", next(iter(presets)))
+        if preset not in presets:
+            raise unknown_name("preset", preset, presets)
+        given = _overridden(presets[preset], given)
+    given.setdefault("out", out)
+    return _keywords(given, {*SWEEP_SWITCHES, *switches})
+
+
+def _overridden(preset: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The preset with the flags given put over it; --seed and --num_seeds replace each other."""
+    kept = dict(preset)
+    for one, other in (("seed", "num_seeds"), ("num_seeds", "seed")):
+        if one in given:
+            kept.pop(other, None)
+    return kept | dict(given)
+
+
+def _keywords(given: Mapping[str, Any], switches: set[str]) -> dict[str, Any]:
+    kinds = {name: field for group in all_settings().values() for name, field in group.items()}
+    keywords: dict[str, Any] = {name: given[name] for name in switches if name in given}
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name in switches or text is None:
+            continue
+        if name in ("lanes", "num_devices"):
+            keywords[name] = _number(name, text, int)
+        elif name == "num_seeds":
+            values[name] = _number(name, text, int)
+        elif name == "zip":
+            keywords["zip"] = [[n.strip() for n in group.split(",")] for group in text.split(";")]
+        elif name == "out":
+            keywords["out"] = text
+        elif name == "variant":
+            values["variant"] = parse_variants(text)
+        elif name in COMPONENTS:
+            values[name] = parse_values(name, text, str)
+        else:
+            values[name] = parse_values(name, text, kinds[name].metadata["kind"], kinds[name].metadata["optional"])
+    parts = {which: component(which, kind) for which, kind in DEFAULTS.items()}
+    return keywords | values | {"config": Config(**parts)}
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    doc: str = "Trains any grid of runs and writes one labelled NPZ.",
+    presets: Mapping[str, Mapping[str, str]] = NOTHING,
+    out: str | None = None,
+) -> None:
+    """Runs a sweep from the command line and exits: 0 done, 1 refused or failed, 130 or 143 interrupted.
+
+    Args:
+      argv: program and arguments; default: of this process.
+      doc: what the experiment is, shown by --help.
+      presets: flags by name of preset; the first is the default.
+      out: default of --out.
+    """
+
+    def run(keywords):
+        if keywords.get("out") is None and not keywords.get("dry_run"):
+            raise ConfigError("There is no --out to write the result to. Try --out=results/sweep.npz.")
+        grid = sweep(**keywords)
+        if grid is not None:
+            print(format_summary(summary(grid, by="train_fraction" if "train_fraction" in grid.dims else None)))
+
+    guarded(run, argv, doc=doc, presets=presets, out=out)
+
+
+def guarded(
+    run: Callable[[dict[str, Any]], None],
+    argv: Sequence[str] | None = None,
+    *,
+    doc: str,
+    presets: Mapping[str, Mapping[str, str]] = NOTHING,
+    out: str | None = None,
+    switches: Mapping[str, str] = NOTHING,
+) -> None:
+    """Calls `run` with the keywords of a command line, and ends the process with one sentence if that cannot be.
+
+    Args:
+      run: given the keywords of `grokjax.sweep`.
+      argv, doc, presets, out: as in `main`.
+      switches: further flags that are on or off, with their help.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
+        print(help_text(argv[0], doc, presets, switches))
+        sys.exit(0)
+    try:
+        keywords = parse(argv, presets, out, switches)
+        if keywords is not None:
+            run(keywords)
+    except (ConfigError, ResultError) as error:
+        print(f"{argv[0]}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Interrupted as error:
+        print(f"{argv[0]}: {error}", file=sys.stderr)
+        sys.exit(128 + error.number)
+
+
+if __name__ == "__main__":
+    main()

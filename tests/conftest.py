@@ -1,0 +1,29 @@
+"""How every test runs: on two CPU devices, with strict promotion of dtypes and shapes checked at each call."""
+
+import os
+import shutil
+import tempfile
+
+_FIRST = "PYTEST_XDIST_WORKER" not in os.environ
+_own_cache = None
+if _FIRST and not ("CI" in os.environ and "XDG_CACHE_HOME" in os.environ):
+    # The compilation cache lies in there. The user's own must neither speed up nor spoil a test; workers inherit ours.
+    _own_cache = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="grokjax-tests-")
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["NPROC"] = str(os.cpu_count())  # the size of XLA's thread pool, on which the last bits depend
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax  # noqa: E402
+import jaxtyping  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# As everywhere in Python, an int will do where a float is asked for.
+jaxtyping.install_import_hook("grokjax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+
+def pytest_unconfigure(config):
+    """Removes the cache, in the process that made it."""
+    if _own_cache:
+        shutil.rmtree(_own_cache, ignore_errors=True)

@@ -1,0 +1,180 @@
+"""The command line: what it reads, and one sentence for everything it refuses."""
+
+import numpy as np
+import pytest
+
+import grokjax as gj
+from grokjax.sweeps import devices
+from grokjax.sweeps.flags import main, parse, parse_values, parse_variants
+from tiny import train
+
+TINY = ["--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32", "--steps=20"]
+
+
+def refusal(capsys, *arguments):
+    """What the command line says, having refused these flags."""
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", *arguments])
+    captured = capsys.readouterr()
+    assert ended.value.code == 1 and captured.out == "" and captured.err.startswith("sweep: ")
+    assert len(captured.err.strip().splitlines()) == 1
+    return captured.err.removeprefix("sweep: ").strip()
+
+
+BAD = {
+    "--operation=plus": "operation=plus is not known. Known: add, subtract, multiply, divide, x+y, x-y, x*y, x/y.",
+    "--model=decodr": "There is no model 'decodr'. Did you mean decoder? Known: decoder.",
+    "--optimizer=adamww": "There is no optimizer 'adamww'. Did you mean adamw? Known: adam, adamw, rmsprop, sgd, ",
+    "--task=moduler": "There is no task 'moduler'. Did you mean modular? Known: modular.",
+    "--operation=divide --modulus=96": "modulus=96 is not prime (2 divides it), and divide (x/y) needs an inverse of "
+    "every number but 0. Try --modulus=89.",
+    "--train_fraction=0": "train_fraction=0.0 is out of range: it must be greater than 0.0. The default is 0.5.",
+    "--train_fraction=1.5": "train_fraction=1.5 is out of range: it must be less than 1.0. The default is 0.5.",
+    "--train_fraction=0.001": "train_fraction=0.001 leaves 9 of 9409 rows of x+y mod 97 to train on, fewer than one "
+    "batch of 512. Try --train_fraction=0.3,0.5 or a smaller --batch_size.",
+    "--modulus=2 --batch_size=1 --train_fraction=0.2": "train_fraction=0.2 leaves 0 of 4 rows of x+y mod 2 to train "
+    "on, none to train on. Try --train_fraction=0.3,0.5.",
+    "--learning_rate=-1": "learning_rate=-1.0 is out of range: it must be at least 0.0. The default is 0.001.",
+    "--learning_rate=nan": "learning_rate=nan is not a finite number. The default is 0.001.",
+    "--weight_decay=inf": "weight_decay=inf is not a finite number. The default is 1.0.",
+    "--b1=1": "b1=1.0 is out of range: it must be less than 1.0. The default is 0.9.",
+    "--num_heads=3": "num_heads=3 does not divide width=128. Try --num_heads=1,2,4.",
+    "--steps=0": "steps=0 is out of range: it must be at least 1. The default is 10000.",
+    "--steps=1.5": "steps=1.5 is not a whole number.",
+    "--seed=-1": "seed=-1 is out of range: it must be at least 0. The default is 0.",
+    "--num_seeds=0": "num_seeds=0 is not a number of seeds. It must be a whole number of at least 1.",
+    "--num_seeds=2 --seed=3": "num_seeds and seed are both given. num_seeds=5 is short for seed=0:4:1; give one of "
+    "them.",
+    "--seed=": "seed= has an empty value. Try --seed=a,b,c, without spare commas.",
+    "--seed=1,1": "seed=1 is given twice. Each value of an axis may stand once.",
+    "--train_fraction=0.3:0.8": "train_fraction=0.3:0.8 is not a range: it must be start:stop:step, rising. Try "
+    "--train_fraction=0.3:0.8:0.05.",
+    "--train_fraction=0.8:0.3:0.1": "train_fraction=0.8:0.3:0.1 is not a range: it must be start:stop:step, rising. "
+    "Try --train_fraction=0.3:0.8:0.05.",
+    "--train_fraction=0.3:x:0.1": "train_fraction=0.3:x:0.1 cannot be read: 'x' is not a number.",
+    "--seed=0:1e9:1": "seed=0:1e9:1 has 1,000,000,001 values, more than 1,000,000. Try a larger step.",
+    "--eval_at=50": "eval_at=50 is not a rule for evaluated steps. Try --eval_at=every:50 or --eval_at=log:300.",
+    "--lr=1e-3": "lr is called learning_rate here. Try --learning_rate, in Python learning_rate=.",
+    "--p=97": "p is called modulus here. Try --modulus, in Python modulus=.",
+    "--alpha=0.5": "alpha is called train_fraction here. Try --train_fraction, in Python train_fraction=.",
+    "--learning_rat=1": "There is no flag 'learning_rat'. Did you mean learning_rate? Known: ",
+    "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, but the optimizer is adamw. "
+    "Leave it out, or try --optimizer=sgd_momentum.",
+    "--zip=seed,steps --seed=0,1": "zip=seed,steps names steps, which has no list of values. The axes are seed.",
+    "--zip=seed,steps --seed=0,1 --steps=1,2,3": "zip=seed,steps needs as many values of each, but seed has 2, steps "
+    "has 3.",
+    "--variant=a": "variant=a cannot be read. Try 'a: weight_decay=0; b: weight_decay=1'.",
+    "--variant=a:lr=1": "lr is called learning_rate here. Try --learning_rate, in Python learning_rate=.",
+    "learning_rate=1": "'learning_rate=1' is not a flag. Did you mean --learning_rate=1? --help lists them.",
+    "--lanes=0": "lanes=0 is out of range: it must be at least 1.",
+    "--num_devices=99": "num_devices=99 is out of range: this process has 2.",
+    "--modulus=40009": "The table of x+y mod 40009 has 1,600,720,081 rows and needs about 190.8 GiB of memory; ",
+    "--width=4000000": "A device would need about ",
+    "--width=4000000 --dry_run": "A device would need about ",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_input_is_refused_in_one_sentence_and_nothing_is_written(capsys, tmp_path, arguments):
+    said = refusal(capsys, *arguments.split(), f"--out={tmp_path / 'a.npz'}")
+    assert said.startswith(BAD[arguments])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder_a_file_of_another_kind_and_a_folder_are_refused_as_out(capsys, tmp_path):
+    assert "lies in a folder that does not exist" in refusal(capsys, f"--out={tmp_path / 'no' / 'a.npz'}")
+    assert "does not end in .npz" in refusal(capsys, f"--out={tmp_path / 'a.csv'}")
+    (tmp_path / "b.npz").mkdir()
+    assert "is a folder" in refusal(capsys, f"--out={tmp_path / 'b.npz'}")
+    assert "There is no --out" in refusal(capsys)
+
+
+def test_an_unwritable_folder_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # the superuser may write anywhere
+    assert "cannot be written to" in refusal(capsys, f"--out={tmp_path / 'a.npz'}")
+
+
+def test_a_corrupt_result_is_refused_and_left_as_it_is(capsys, tmp_path):
+    out = tmp_path / "a.npz"
+    train(out=out, steps=20)
+    whole = out.read_bytes()
+    for broken in (b"", b"nonsense", whole[: len(whole) // 2], whole[:900] + b"?" + whole[901:]):
+        out.write_bytes(broken)
+        assert str(out) in refusal(capsys, *TINY, f"--out={out}")
+        assert out.read_bytes() == broken
+
+
+def test_a_different_sweep_is_refused_naming_what_differs(capsys, tmp_path):
+    out = tmp_path / "a.npz"
+    train(out=out, seed=range(3), learning_rate=1e-3)
+    before = out.read_bytes()
+    said = refusal(capsys, *TINY, "--seed=0,1", "--steps=60", "--eval_at=every:20", "--learning_rate=1e-2", f"--out={out}")
+    assert "learning_rate is 0.001 there and 0.01 here" in said and "seed=2" in said and "--overwrite" in said
+    assert out.read_bytes() == before
+
+
+def test_too_little_memory_is_told_before_training_and_by_a_dry_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "memory", lambda device: 200_000)
+    for more in ([], ["--dry_run"]):
+        said = refusal(capsys, *TINY, f"--out={tmp_path / 'a.npz'}", *more)
+        assert said.startswith("A device would need about ") and "and has 195.3 KiB" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("3", int, 3),
+        ("1e4", int, 10_000),
+        ("1,2", int, [1, 2]),
+        ("0:4:2", int, [0, 2, 4]),
+        ("0:5:2", int, [0, 2, 4]),
+        ("7:7:1", int, [7]),
+        ("0.3:0.5:0.05", float, [0.3, 0.35, 0.4, 0.45, 0.5]),
+        ("0,1e-3", float, [0.0, 1e-3]),
+        ("a b =", str, "a b ="),
+        ("every:50,log:9", str, ["every:50", "log:9"]),
+    ],
+)
+def test_values_are_one_a_list_or_an_inclusive_range(text, kind, values):
+    assert parse_values("name", text, kind) == values
+
+
+def test_variants_are_labelled_settings():
+    told = parse_variants("Adam 1e-4: optimizer=adam learning_rate=1e-4; none: weight_decay=0")
+    assert told == {"Adam 1e-4": dict(optimizer="adam", learning_rate=1e-4), "none": dict(weight_decay=0.0)}
+
+
+def test_axes_come_in_the_order_of_the_command_line():
+    keywords = parse(["sweep", "--weight_decay=0,1", "--num_seeds=2", "--learning_rate=1e-3,1e-2", "--modulus=7"])
+    assert [name for name in keywords if name not in ("config", "modulus")] == [
+        "weight_decay",
+        "num_seeds",
+        "learning_rate",
+    ]
+
+
+def test_any_flag_overrides_a_preset_and_seed_replaces_num_seeds():
+    presets = {"quick": dict(num_seeds="3", steps="10"), "paper": dict(num_seeds="9")}
+    assert parse(["x", "--seed=7", "--steps=5"], presets)["seed"] == 7
+    assert "num_seeds" not in parse(["x", "--seed=7"], presets)
+    assert parse(["x", "--preset=paper"], presets)["num_seeds"] == 9
+    with pytest.raises(gj.ConfigError, match="There is no preset 'papr'. Did you mean paper"):
+        parse(["x", "--preset=papr"], presets)
+
+
+def test_help_lists_every_setting_under_its_heading(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    for name in ("--operation", "--num_heads", "--learning_rate", "--train_fraction", "--out", "--dry_run", "The model:"):
+        assert name in told
+
+
+def test_the_command_trains_and_prints_a_table(capsys, tmp_path):
+    out = tmp_path / "a.npz"
+    main(["sweep", *TINY, "--num_seeds=2", "--train_fraction=0.4,0.5", f"--out={out}"])
+    captured = capsys.readouterr()
+    assert "train_fraction" in captured.out and f"Wrote {out} (4 runs)" in captured.err
+    assert np.isfinite(gj.load(out).val_loss).all()

@@ -1,0 +1,200 @@
+"""What a sweep promises: a run's bits are its own, values do not recompile, finished runs are kept."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import grokjax as gj
+from grokjax.analysis.crossings import stop_step
+from grokjax.sweeps import programs
+from grokjax.training import METRICS
+from tiny import tiny, train
+
+
+def same_bits(one, other):
+    """Whether the curves of two selections of single runs are identical, bit by bit."""
+    return all(
+        np.array_equal(one[name].values.view(np.int32), other[name].values.view(np.int32)) for name in METRICS
+    )
+
+
+GRID = dict(seed=range(4), train_fraction=[0.4, 0.5, 0.6], learning_rate=[1e-3, 3e-3])
+CELL = dict(seed=2, train_fraction=0.5, learning_rate=3e-3)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return train(**CELL)
+
+
+def test_a_run_is_the_same_alone_and_in_a_grid_of_24(alone):
+    grid = train(**GRID)
+    assert grid.status.size == 24 and (grid.status == "finished").all()
+    assert same_bits(grid.sel(CELL), alone)
+    assert not same_bits(grid.sel(CELL | {"seed": 1}), alone)
+
+
+def test_a_run_is_the_same_with_the_axes_in_another_order(alone):
+    grid = train(**dict(reversed(GRID.items())))
+    assert list(grid.status.dims) == ["learning_rate", "train_fraction", "seed"]
+    assert same_bits(grid.sel(CELL), alone)
+
+
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_a_run_is_the_same_on_one_and_on_two_devices(alone, num_devices):
+    assert len(jax.local_devices()) == 2
+    grid = train(**GRID, num_devices=num_devices)
+    assert same_bits(grid.sel(CELL), alone)
+
+
+def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled():
+    long = tiny(steps=900, eval_at="every:30", hold_steps=30)
+    undisturbed = train(long, seed=2, train_fraction=0.8, num_devices=1)
+    grid = train(long, seed=[1, 2, 3], train_fraction=[0.4, 0.8], stop_accuracy=0.4)
+    stopped = grid.sel(train_fraction=0.8)
+    assert (stopped.status == "stopped").all() and (grid.sel(train_fraction=0.4).status == "finished").all()
+    assert len(set(stopped.last_step.values.tolist())) > 1
+    end = int(stopped.last_step.sel(seed=2))
+    assert end == stop_step(undisturbed.step.values, undisturbed.val_accuracy.values, 0.4, 30)
+    cut = dict(step=slice(0, end))
+    assert same_bits(stopped.sel(seed=2).sel(cut), undisturbed.sel(cut))
+
+
+CONFINED = """
+import os, sys, numpy as np
+if sys.argv[1] == "one":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import grokjax as gj
+config = gj.Config(task=gj.tasks.modular("add", 97), model=gj.models.Decoder(num_layers=1),
+                   optimizer=gj.optimizers.AdamW(), steps=12, eval_at="every:12")
+grid = gj.sweep(config, seed=[0, 1], progress=False)
+np.save(sys.argv[2], grid.train_loss.values)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot confine a process to a core")
+def test_a_run_is_the_same_in_a_process_confined_to_one_core(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k not in ("NPROC", "XLA_FLAGS")}
+    losses = {}
+    for cores in ("one", "all"):
+        file = tmp_path / f"{cores}.npy"
+        subprocess.run([sys.executable, "-c", CONFINED, cores, str(file)], check=True, env=environment)
+        losses[cores] = np.load(file)
+    assert np.array_equal(losses["one"], losses["all"])
+    assert np.isfinite(losses["one"]).all() and losses["one"][0, 0] != losses["one"][1, 0]
+
+
+def test_many_vmapped_lanes_agree_with_single_ones_for_the_first_20_losses():
+    config = tiny(steps=20, eval_at="every:1")
+    single = train(config, **GRID, lanes=1)
+    many = train(config, **GRID, lanes=8, num_devices=1)
+    assert np.array_equal(single.train_accuracy[..., 0], many.train_accuracy[..., 0])
+    np.testing.assert_allclose(many.train_loss, single.train_loss, rtol=2e-5)
+    np.testing.assert_allclose(many.val_loss, single.val_loss, rtol=2e-5)
+
+
+def test_lanes_of_different_length_are_refilled_and_keep_their_own_clock():
+    config = tiny(eval_at="every:10")
+    single = train(config, seed=range(3), steps=[5, 25, 40], lanes=1)
+    many = train(config, seed=range(3), steps=[5, 25, 40], lanes=2, num_devices=1)
+    assert (single.last_step == single.steps).all() and (many.last_step == many.steps).all()
+    np.testing.assert_allclose(many.train_loss, single.train_loss, rtol=2e-5)
+
+
+PER_RUN = dict(
+    seed=5,
+    split_seed=1,
+    init_seed=2,
+    batch_seed=3,
+    train_fraction=0.7,
+    learning_rate=1e-2,
+    weight_decay=0.1,
+    warmup_steps=0,
+    b1=0.8,
+    b2=0.99,
+    eps=1e-9,
+    init_scale=2.0,
+    steps=40,
+    hold_steps=5,
+    stop_accuracy=0.9,
+    eval_at="log:5",
+)
+
+
+@pytest.fixture(scope="module")
+def warm():
+    train(steps=20, num_devices=1)
+
+
+@pytest.mark.parametrize("name", PER_RUN)
+def test_changing_a_per_run_value_or_making_it_an_axis_does_not_recompile(warm, name):
+    before = programs.compilations
+    train(**{name: PER_RUN[name]}, num_devices=1)
+    values = [PER_RUN[name], getattr(tiny().optimizer, name, None) or getattr(tiny(), name, None) or 0]
+    if None not in values and name not in ("stop_accuracy",):
+        train(**{name: list(dict.fromkeys(values))}, num_devices=1)
+    assert programs.compilations == before
+
+
+def test_changing_a_static_setting_compiles_one_program_per_group(warm):
+    before = programs.compilations
+    grid = train(width=[16, 24], seed=range(2), steps=20, num_devices=1)
+    assert programs.compilations == before + 1
+    assert grid.status.dims == ("width", "seed") and (grid.status == "finished").all()
+
+
+def test_operations_with_tables_of_the_same_shape_share_a_program(warm):
+    before = programs.compilations
+    grid = train(operation=["add", "multiply", "x-y"], steps=20, num_devices=1)
+    assert programs.compilations == before
+    assert len(np.unique(grid.final_val_accuracy + grid.train_loss[:, -1])) == 3
+
+
+def test_asking_for_more_trains_only_what_is_missing_and_keeps_the_old_bits(tmp_path):
+    out = tmp_path / "grid.npz"
+    old = train(out=out, seed=range(2), train_fraction=[0.4, 0.6])
+    params = sorted((tmp_path / "grid.params").iterdir())
+    written = {file: file.stat().st_mtime_ns for file in params}
+    new = train(out=out, seed=range(3), train_fraction=[0.4, 0.5, 0.6])
+    assert new.attrs["meta"] != old.attrs["meta"] and gj.results.read(out)[1]["run_steps"] == 5 * 60
+    assert same_bits(new.sel(seed=[0, 1], train_fraction=[0.4, 0.6]), old)
+    assert {file: file.stat().st_mtime_ns for file in params} == written
+    assert same_bits(new.sel(seed=2, train_fraction=0.5), train(seed=2, train_fraction=0.5))
+    grown = train(out=out, seed=range(3), train_fraction=[0.4, 0.5, 0.6], weight_decay=[1.0, 0.5])
+    assert same_bits(grown.sel(weight_decay=1.0), new)
+
+
+def test_the_same_sweep_again_computes_nothing_and_leaves_the_file_alone(tmp_path, capsys):
+    out = tmp_path / "grid.npz"
+    first = train(out=out, seed=range(2))
+    before = out.read_bytes()
+    again = gj.sweep(tiny(), out=out, seed=range(2))
+    assert "holds all 2 runs" in capsys.readouterr().err
+    assert again.identical(first) and out.read_bytes() == before
+    assert train(out=out, seed=range(1)).identical(first)
+
+
+def test_overwrite_starts_anew(tmp_path):
+    out = tmp_path / "grid.npz"
+    train(out=out, seed=range(2))
+    other = train(out=out, seed=range(2), learning_rate=1e-4, overwrite=True)
+    assert gj.load(out).identical(other)
+    assert gj.results.read(out)[1]["config"]["learning_rate"] == 1e-4
+
+
+def test_a_result_that_lost_runs_is_completed(tmp_path):
+    out = tmp_path / "grid.npz"
+    whole = train(out=out, seed=range(3))
+    arrays, meta = gj.results.read(out)
+    arrays["status"][1] = "not run"
+    for name in METRICS:
+        arrays[name][1] = np.nan
+    gj.results.write(out, arrays, meta)
+    assert gj.load(out).status[1] == "not run"
+    completed = train(out=out, seed=range(3))
+    assert same_bits(completed, whole)
+    assert gj.results.read(out)[1]["run_steps"] == 60

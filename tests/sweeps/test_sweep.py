@@ -1,0 +1,147 @@
+"""The sweep as its users call it: axes, results, parameters, interruption, what a run may turn into."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import grokjax as gj
+from grokjax.config import evaluated_steps
+from grokjax.sweeps.grid import make_grid
+from tiny import tiny, train
+
+
+def test_four_flags_with_several_values_give_a_file_with_four_axes(tmp_path):
+    out = tmp_path / "four.npz"
+    grid = train(
+        out=out, learning_rate=[1e-3, 3e-3], weight_decay=[0.0, 1.0], train_fraction=[0.4, 0.6], seed=range(2), steps=20
+    )
+    with np.load(out, allow_pickle=False) as file:
+        assert file["val_accuracy"].shape == (2, 2, 2, 2, 2)
+        assert file["learning_rate"].tolist() == [1e-3, 3e-3] and file["seed"].tolist() == [0, 1]
+        assert file["step"].tolist() == [0, 20]
+        meta = json.loads(str(file["meta"]))
+    assert meta["schema"] == 1
+    assert meta["dims"]["val_accuracy"] == ["learning_rate", "weight_decay", "train_fraction", "seed", "step"]
+    assert np.array(meta["seeds"]["split"]).shape == (2, 2, 2, 2) and set(meta["seeds"]) == {
+        "split",
+        "init",
+        "batch",
+        "dropout",
+    }
+    assert meta["config"]["modulus"] == 11 and meta["config"]["b2"] == 0.98
+    for name in ("versions", "commit", "device", "precision", "lanes", "wall_seconds", "run_steps", "params"):
+        assert name in meta
+    assert meta["run_steps"] == 16 * 20
+    assert gj.load(out).identical(grid)
+
+
+def test_zipped_axes_are_one_dimension_with_two_coordinates():
+    grid = train(optimizer=["adamw", "sgd"], learning_rate=[1e-3, 1e-1], zip=[["optimizer", "learning_rate"]], steps=20)
+    assert grid.status.dims == ("optimizer",)
+    assert grid.learning_rate.dims == ("optimizer",) and grid.learning_rate.values.tolist() == [1e-3, 1e-1]
+    assert grid.optimizer.values.tolist() == ["adamw", "sgd"]
+
+
+def test_an_axis_can_be_a_labelled_list_of_configurations():
+    arms = {"Adam": dict(optimizer="adam", learning_rate=1e-3), "SGD": dict(optimizer="sgd", dropout=0.1)}
+    grid = train(arm=arms, seed=range(2), steps=20)
+    assert grid.status.dims == ("arm", "seed") and grid.arm.values.tolist() == ["Adam", "SGD"]
+    alone = train(optimizer="adam", learning_rate=1e-3, seed=1, steps=20)
+    assert np.array_equal(grid.val_loss.sel(arm="Adam", seed=1), alone.val_loss)
+
+
+def test_the_final_parameters_of_a_run_give_its_final_loss(tmp_path):
+    out = tmp_path / "grid.npz"
+    grid = train(out=out, seed=range(2), train_fraction=[0.4, 0.6])
+    params = gj.params(out, seed=1, train_fraction=0.6)
+    config = tiny(seed=1, train_fraction=0.6)
+    table = config.task.table()
+    model = gj.models.fitted(config.model, table)
+    logits = model.apply({"params": params}, jnp.asarray(table.inputs))
+    loss = np.asarray(gj.losses.cross_entropy(logits, jnp.asarray(table.labels)))
+    run = grid.sel(seed=1, train_fraction=0.6)
+    share = int(run.num_train) / len(loss)
+    expected = share * float(run.train_loss[-1]) + (1 - share) * float(run.val_loss[-1])
+    np.testing.assert_allclose(loss.mean(), expected, rtol=1e-5)
+
+
+def test_a_diverging_run_is_recorded_and_leaves_its_neighbours_alone():
+    grid = train(optimizer="sgd", learning_rate=[0.1, 1e30], seed=range(2), steps=60)
+    assert (grid.status.sel(learning_rate=1e30) == "diverged").all()
+    assert (grid.last_step.sel(learning_rate=1e30) < 60).all()
+    alone = train(optimizer="sgd", learning_rate=0.1, seed=1, steps=60)
+    assert np.array_equal(grid.val_loss.sel(learning_rate=0.1, seed=1), alone.val_loss)
+
+
+def test_log_evaluation_gives_the_same_steps_to_all_runs_of_one_budget():
+    grid = train(eval_at="log:12", steps=300, seed=range(2))
+    assert grid.step.values.tolist() == evaluated_steps("log:12", 300).tolist()
+    assert np.isfinite(grid.val_loss).all()
+
+
+def test_a_dry_run_tells_what_is_needed_and_writes_nothing(tmp_path, capsys):
+    assert train(out=tmp_path / "a.npz", seed=range(3), train_fraction=[0.4, 0.6], dry_run=True) is None
+    told = capsys.readouterr().out
+    assert "seed 3 x train_fraction 2 = 6 runs, 6 to train" in told
+    for word in ("programs    1", "memory", "arithmetic", "time", "run-steps   360"):
+        assert word in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_forecast_knows_the_memory_that_a_state_takes():
+    from grokjax.sweeps import devices, engine, forecast
+
+    grid = make_grid(tiny(), dict(seed=range(2)))
+    runs = grid.runs()
+    told = forecast.make(grid, runs, engine.make_groups(runs), devices.local_devices(), None)
+    (need,) = told.needs
+    parameters = 2 * 12 * 16 + 4 * 16 * 16 + 2 * 16 * 64 + 4 * 16
+    assert need.state == 4 * (3 * parameters + 121 + 1 + 2)  # weights and two moments, order, step, two counts
+
+
+INTERRUPTED = """
+import sys
+import grokjax.sweeps.flags
+grokjax.sweeps.flags.main(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
+    "--seed=0,1,2", "--steps=40000,200,100", "--zip=seed,steps", "--eval_at=every:100", "--num_devices=2",
+    "--out=" + sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_keeps_what_is_done_and_the_same_command_continues(tmp_path, number):
+    out = tmp_path / "a.npz"
+    command = [sys.executable, "-c", INTERRUPTED, str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 120
+        while len(list(tmp_path.glob("a.params/*.npz"))) < 2 and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        process.send_signal(number)
+        told = process.stderr.read()
+    assert process.returncode == 128 + number and "Traceback" not in told
+    assert f"2 of 3 runs are saved in {out}; the same command continues" in told
+    kept = gj.load(out)
+    assert kept.status.values.tolist() == ["not run", "finished", "finished"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and "never" in done.stdout
+    whole = gj.load(out)
+    assert (whole.status == "finished").all() and gj.results.read(out)[1]["run_steps"] == 40000
+    assert np.array_equal(whole.val_loss[1:].sel(step=slice(0, 100)), kept.val_loss[1:].sel(step=slice(0, 100)))
+
+
+def test_nothing_of_ours_imports_jax_to_load_and_draw(tmp_path):
+    out = tmp_path / "grid.npz"
+    train(out=out, seed=range(2), steps=20)
+    code = (
+        "import sys, grokjax as gj; g = gj.load(sys.argv[1]); gj.plot.curves(g); gj.tidy(g); "
+        "gj.params(sys.argv[1], seed=1); sys.exit('jax' in sys.modules)"
+    )
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    assert subprocess.run([sys.executable, "-c", code, str(out)], env=environment).returncode == 0

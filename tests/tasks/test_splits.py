@@ -1,0 +1,191 @@
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from grokjax.tasks.splits import batch_positions, shuffle, split_order, train_weights
+
+BATCH = 8
+FEW = settings(max_examples=25, deadline=None)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def batches(rule, key, steps, num_train, batch_rows):
+    """[steps, batch] places and whether they count."""
+    one = functools.partial(batch_positions, rule)
+    return jax.vmap(one, (None, 0, None, None))(key, steps, num_train, batch_rows)
+
+
+def batches_of(rule, seed, num_train, num_steps, batch_rows=BATCH):
+    places, counts = batches(rule, jax.random.key(seed), jnp.arange(num_steps), jnp.int32(num_train), batch_rows)
+    return np.asarray(places), np.asarray(counts)
+
+
+@jax.jit
+def shuffled(key, count):
+    """[200] the permutation of 0 .. count-1, then what place 0 holds."""
+    places = jnp.arange(200, dtype=jnp.int32)
+    return shuffle(key, jnp.where(places < count, places, 0), count)
+
+
+@FEW
+@given(st.integers(0, 2**31 - 1), st.sampled_from([2, 25, 60]))
+def test_a_split_is_an_order_of_all_rows(seed, num_examples):
+    order = split_order(jax.random.key(seed), num_examples)
+    assert order.dtype == jnp.int32
+    assert sorted(order.tolist()) == list(range(num_examples))
+
+
+@FEW
+@given(st.integers(0, 2**31 - 1), st.data())
+def test_splits_are_nested_disjoint_and_of_the_exact_size(seed, data):
+    num_examples = 60
+    smaller = data.draw(st.integers(1, num_examples - 1))
+    larger = data.draw(st.integers(smaller, num_examples - 1))
+    order = np.asarray(split_order(jax.random.key(seed), num_examples))
+    trains = {}
+    for num_train in (smaller, larger):
+        weights = np.asarray(train_weights(num_examples, jnp.int32(num_train)))
+        assert set(weights) <= {0.0, 1.0}
+        train, val = set(order[weights == 1]), set(order[weights == 0])
+        assert len(train) == num_train
+        assert len(val) == num_examples - num_train
+        assert not train & val
+        trains[num_train] = train
+    assert trains[smaller] <= trains[larger]
+
+
+def test_different_keys_split_differently():
+    orders = {tuple(split_order(jax.random.key(seed), 60).tolist()) for seed in range(20)}
+    assert len(orders) == 20
+
+
+@pytest.mark.parametrize("rule", ["shuffled", "fixed"])
+@pytest.mark.parametrize("num_train", [1, 7, 8, 9, 16, 23, 40])
+def test_an_epoch_visits_every_training_row_exactly_once(rule, num_train):
+    steps_per_epoch = -(-num_train // BATCH)
+    places, counts = batches_of(rule, 3, num_train, 3 * steps_per_epoch)
+    assert places.min() >= 0
+    assert places.max() < num_train
+    for epoch in range(3):
+        of_epoch = slice(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
+        visited = places[of_epoch][counts[of_epoch]]
+        assert sorted(visited) == list(range(num_train))
+
+
+@pytest.mark.parametrize("rule", ["shuffled", "fixed"])
+@pytest.mark.parametrize("num_train", [1, 7, 8, 9, 16, 23, 40])
+def test_only_the_last_batch_of_an_epoch_is_short(rule, num_train):
+    steps_per_epoch = -(-num_train // BATCH)
+    _, counts = batches_of(rule, 3, num_train, 2 * steps_per_epoch)
+    short = num_train - (steps_per_epoch - 1) * BATCH
+    expected = [BATCH] * (steps_per_epoch - 1) + [short]
+    assert counts.sum(1).tolist() == 2 * expected
+    assert (np.diff(counts.astype(int), axis=1) <= 0).all(), "what counts comes first"
+
+
+def test_fixed_batches_repeat_in_every_epoch():
+    places, counts = batches_of("fixed", 3, 20, 9)
+    for epoch in (1, 2):
+        np.testing.assert_array_equal(places[:3], places[3 * epoch : 3 * epoch + 3])
+        np.testing.assert_array_equal(counts[:3], counts[3 * epoch : 3 * epoch + 3])
+
+
+def test_shuffled_batches_differ_between_epochs_and_keys():
+    places, counts = batches_of("shuffled", 3, 40, 50)
+    epochs = {tuple(epoch.ravel()) for epoch in places.reshape(10, 5 * BATCH)}
+    assert len(epochs) == 10
+    others, _ = batches_of("shuffled", 4, 40, 50)
+    assert not (places == others).all(1).any()
+
+
+@pytest.mark.parametrize(("num_train", "rows"), [(1, 1), (17, 18), (18, 18), (5, 8)])
+def test_a_full_batch_is_all_training_rows_in_every_step(num_train, rows):
+    places, counts = batches_of("full", 3, num_train, 4, rows)
+    for step in range(4):
+        assert places[step][counts[step]].tolist() == list(range(num_train))
+        assert places[step].max() < num_train
+
+
+def test_the_shuffle_is_a_bijection_for_every_count():
+    counts = np.arange(1, 201, dtype=np.int32)
+    for seed in range(3):
+        permutations = np.asarray(jax.vmap(shuffled, (None, 0))(jax.random.key(seed), counts))
+        for count, permutation in zip(counts, permutations, strict=True):
+            assert sorted(permutation[:count]) == list(range(count)), count
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_the_shuffle_gives_every_order_equally_often(count):
+    keys = jax.random.split(jax.random.key(11), 24_000)
+    places = jnp.arange(count, dtype=jnp.int32)
+    permutations = jax.jit(jax.vmap(shuffle, (0, None, None)))(keys, places, jnp.int32(count))
+    numbers = {order: i for i, order in enumerate(itertools.permutations(range(count)))}
+    found = np.bincount([numbers[tuple(order)] for order in np.asarray(permutations).tolist()], minlength=len(numbers))
+    assert stats.chisquare(found).pvalue > 1e-6
+
+
+def test_every_number_is_equally_likely_at_every_place():
+    count, num_keys = 50, 20_000
+    keys = jax.random.split(jax.random.key(12), num_keys)
+    places = jnp.arange(count, dtype=jnp.int32)
+    permutations = np.asarray(jax.jit(jax.vmap(shuffle, (0, None, None)))(keys, places, jnp.int32(count)))
+    found = np.zeros((count, count))
+    np.add.at(found, (np.broadcast_to(np.arange(count), permutations.shape), permutations), 1)
+    expected = num_keys / count
+    # Rows and columns of the counts have fixed sums, which leaves (count - 1)^2 degrees of freedom and a factor.
+    statistic = ((found - expected) ** 2 / expected).sum() * (count - 1) / count
+    assert stats.chi2.sf(statistic, (count - 1) ** 2) > 1e-6
+    assert stats.chi2.cdf(statistic, (count - 1) ** 2) > 1e-6
+
+
+def test_orders_of_successive_epochs_are_independent():
+    num_train = 40
+    places, _ = batches_of("shuffled", 5, num_train, 400 * 5)
+    epochs = places.reshape(400, num_train)
+    found = np.zeros((num_train, num_train))
+    difference = (epochs[1:] - epochs[:-1]) % num_train
+    np.add.at(found, (np.broadcast_to(np.arange(num_train), difference.shape), difference), 1)
+    repeats = found[:, 0].sum()
+    expected = difference.size / num_train
+    assert abs(repeats - expected) < 6 * expected**0.5
+
+
+def test_a_traced_count_gives_what_a_fixed_one_gives():
+    key = jax.random.key(7)
+    for count in (1, 2, 9, 64, 113):
+        places = jnp.arange(count, dtype=jnp.int32)
+        eager = shuffle(key, places, jnp.int32(count))
+        fixed = jax.jit(lambda k, x, count=count: shuffle(k, x, jnp.int32(count)))(key, places)
+        traced = shuffled(key, jnp.int32(count))[:count]
+        np.testing.assert_array_equal(eager, traced)
+        np.testing.assert_array_equal(fixed, traced)
+
+
+def test_a_batch_is_the_same_alone_traced_and_mapped():
+    key = jax.random.key(7)
+    places, counts = batches_of("shuffled", 7, 23, 6)
+    for step in (0, 2, 5):
+        alone, counted = batch_positions("shuffled", key, jnp.int32(step), jnp.int32(23), BATCH)
+        np.testing.assert_array_equal(alone, places[step])
+        np.testing.assert_array_equal(counted, counts[step])
+
+
+def test_another_number_of_training_rows_does_not_recompile():
+    traces = []
+
+    @jax.jit
+    def both(key, step, num_train):
+        traces.append(None)
+        return batch_positions("shuffled", key, step, num_train, BATCH), train_weights(60, num_train)
+
+    for num_train in (9, 23, 59):
+        for step in (0, 100):
+            both(jax.random.key(num_train), jnp.int32(step), jnp.int32(num_train))
+    assert len(traces) == 1

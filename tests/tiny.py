@@ -1,0 +1,18 @@
+"""A sweep that takes a second, shared by the tests."""
+
+import grokjax as gj
+
+
+def tiny(**changes):
+    """A run that takes a second: x+y mod 11 on a one-layer decoder of width 16."""
+    values = dict(batch_size=32, steps=60, eval_at="every:20", stop_accuracy=None) | changes
+    return gj.Config(
+        task=gj.tasks.modular("add", 11),
+        model=gj.models.Decoder(num_layers=1, width=16, num_heads=2),
+        optimizer=gj.optimizers.AdamW(learning_rate=3e-3),
+        **values,
+    )
+
+
+def train(config=None, **keywords):
+    return gj.sweep(config or tiny(), progress=False, **keywords)
