@@ -136,9 +136,7 @@ def curves(
     return ax
 
 
-def heatmap(
-    grid: xr.Dataset, variable: str, x: str, y: str, ax: Axes | None = None, log: bool | None = None
-) -> Axes:
+def heatmap(grid: xr.Dataset, variable: str, x: str, y: str, ax: Axes | None = None, log: bool | None = None) -> Axes:
     """A per-run value over two axes, as the median of all runs that share a cell.
 
     Cells whose median is "never reached" are hatched; cells in which nothing was run are grey.
@@ -159,9 +157,7 @@ def heatmap(
     _need(grid, variable, "status")
     across, up = _dim(grid, x), _dim(grid, y)
     if across == up:
-        raise ValueError(
-            f"x={x} and y={y} both lie along {across}, and a heat map has two axes. {_axes_of(grid)}"
-        )
+        raise ValueError(f"x={x} and y={y} both lie along {across}, and a heat map has two axes. {_axes_of(grid)}")
     if not {across, up} <= set(grid[variable].dims) <= set(grid["status"].dims):
         raise ValueError(f"{variable} is not one value per run. Try final_val_accuracy or steps_to_val_99.")
     cells = _cells(grid, variable, across, up)
@@ -320,9 +316,7 @@ def _need(grid: xr.Dataset, *names: str) -> None:
     for name in names:
         if name not in grid.variables:
             have = ", ".join(str(n) for n in [*grid.coords, *grid.data_vars])
-            raise ValueError(
-                f"This grid has no {name} to draw, only {have}. Pass a dataset from grokjax.load."
-            )
+            raise ValueError(f"This grid has no {name} to draw, only {have}. Pass a dataset from grokjax.load.")
     if not (grid["status"] != "not run").any():
         raise ValueError("No run of this grid has run yet, so there is nothing to draw. Continue its sweep.")
 

@@ -165,9 +165,7 @@ def load(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
     return to_dataset(*read(path), fill=fill)
 
 
-def to_dataset(
-    arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fill: str | None = "last"
-) -> xr.Dataset:
+def to_dataset(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fill: str | None = "last") -> xr.Dataset:
     """The dataset of arrays and meta as `read` returns them and `write` takes them; see `load`.
 
     Raises:
@@ -238,9 +236,7 @@ def params(path: str | os.PathLike, /, **selection) -> dict:
     run = _one_run(path, arrays, meta, selection)
     run_id = str(arrays["run_id"][run])
     if arrays["status"][run] == "not run":
-        raise ResultError(
-            f"Run {run_id} of {path} has not run yet, so it has no parameters. Continue the sweep."
-        )
+        raise ResultError(f"Run {run_id} of {path} has not run yet, so it has no parameters. Continue the sweep.")
     if not meta.get("params"):
         raise ResultError(
             f"{path} was written without final parameters, so there are none of run {run_id}. "
@@ -320,12 +316,7 @@ def grokked(grid: xr.Dataset) -> xr.DataArray:
     at = np.where(then >= 0, np.take_along_axis(curve, np.maximum(then, 0), axis=-1), np.nan)
     # Some slack, for the difference of two float32 accuracies is not exact.
     rises = (step > memorised) & (curve - at >= DELAYED_RISE - 1e-6)
-    return (
-        grid["status"]
-        .copy(data=rises.any(axis=-1))
-        .rename("grokked")
-        .assign_attrs(long_name="grokked", units="1")
-    )
+    return grid["status"].copy(data=rises.any(axis=-1)).rename("grokked").assign_attrs(long_name="grokked", units="1")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -639,9 +630,7 @@ def _unpack(path: Path, what: str, remedy: str) -> dict[str, np.ndarray]:
                 member = io.BytesIO(archive.read(name))
                 arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
         return arrays
-    except (
-        Exception
-    ) as error:  # damage surfaces as any of a dozen types: BadZipFile, zlib.error, EOFError, ...
+    except Exception as error:  # damage surfaces as any of a dozen types: BadZipFile, zlib.error, EOFError, ...
         why = "is cut short, damaged, or not an NPZ of plain arrays"
         raise ResultError(f"{path} {why} ({error}). {_AGAIN}") from error
 
@@ -681,9 +670,7 @@ def _flatten(path: Path, tree: Mapping[str, object], prefix: str = ""):
     """Pairs of "/"-joined name and leaf of a nested dict."""
     for key, value in tree.items():
         if not isinstance(key, str) or not key or "/" in key:
-            raise ResultError(
-                f"{path} was not written: {key!r} is no key for parameters. Use names without '/'."
-            )
+            raise ResultError(f"{path} was not written: {key!r} is no key for parameters. Use names without '/'.")
         if isinstance(value, Mapping):
             yield from _flatten(path, value, f"{prefix}{key}/")
         else:

@@ -13,14 +13,25 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["NPROC"] = str(os.cpu_count())  # the size of XLA's thread pool, on which the last bits depend
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import beartype  # noqa: E402
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# As everywhere in Python, an int will do where a float is asked for.
-jaxtyping.install_import_hook("grokjax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+# Their dataclasses convert what they are given, such as the words of a command line, to the kind they declare.
+CONVERTING = {"grokjax.config", "grokjax.models.decoder", "grokjax.optimizers", "grokjax.tasks.modular"}
+
+
+def typechecked(function):
+    """`function` with its annotations checked at each call; an int will do where a float is asked for."""
+    if function.__name__ == "__init__" and function.__module__ in CONVERTING:
+        return function
+    return beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))(function)
+
+
+jaxtyping.install_import_hook("grokjax", "conftest.typechecked")
 
 
 def pytest_unconfigure(config):

@@ -253,10 +253,10 @@ def test_a_split_smaller_than_a_batch_is_refused():
 def test_a_split_with_no_training_row_is_refused(changed):
     with pytest.raises(ConfigError) as error:
         config(train_fraction=0.001, **changed)
-    message = "train_fraction=0.001 leaves 0 of 100 rows of x+y mod 10 to train on, none to train on. "
-    assert str(error.value).replace("to train on, none to train on", "X") == message.replace(
-        "to train on, none to train on", "X"
-    ) + ("Try --train_fraction=0.3,0.5.")
+    assert str(error.value) == (
+        "train_fraction=0.001 leaves 0 of 100 rows of x+y mod 10 to train on, none to train on. "
+        "Try --train_fraction=0.3,0.5."
+    )
 
 
 def test_full_batch_asks_for_one_training_row_only():
@@ -356,12 +356,12 @@ def test_a_misspelt_name_is_answered_with_the_nearest_and_all_known():
     assert message == "There is no setting 'd_model'. Known: modulus."
 
 
-def test_every_near_miss_leads_to_a_name_we_have_and_hides_none():
+def test_every_near_miss_leads_to_a_name_we_have_():
     ours = {"num_seeds", "out"}
     for owner in (Config, Modular, Decoder, *OPTIMIZERS.values()):
         ours |= set(settings(owner))
     assert set(NEAR_MISSES.values()) <= ours
-    assert not set(NEAR_MISSES) & ours
+    assert set(NEAR_MISSES) & ours == {"output"}, "ours in tasks.Modular; the result's path everywhere else"
 
 
 def test_streams_take_the_run_s_seed_unless_pinned():

@@ -502,9 +502,7 @@ def test_numbers_select_with_a_tolerance(file):
 def test_zipped_coordinates_select_too(tmp_path):
     results.write(tmp_path / "zipped.npz", *zipped())
     results.write_params(tmp_path / "kept", "a", TREE)
-    assert (
-        results.params(tmp_path / "zipped.npz", optimizer="adamw", learning_rate=1e-3).keys() == TREE.keys()
-    )
+    assert results.params(tmp_path / "zipped.npz", optimizer="adamw", learning_rate=1e-3).keys() == TREE.keys()
     with pytest.raises(ResultError, match="2 runs of .* match, .* select also by optimizer"):
         results.params(tmp_path / "zipped.npz", optimizer="adamw")
     with pytest.raises(ResultError, match="these vary together"):
@@ -516,18 +514,14 @@ def test_zipped_coordinates_select_too(tmp_path):
 def test_a_selection_that_fits_no_run_or_several_says_so(file):
     with pytest.raises(ResultError, match=r"has train_fraction=0.45; it has 0.3, 0.5. The nearest is 0.5"):
         results.params(file, train_fraction=0.45, seed=0)
-    with pytest.raises(
-        ResultError, match=r"4 runs .*: select also by train_fraction \(0.3, 0.5\); seed \(0, 1\)"
-    ):
+    with pytest.raises(ResultError, match=r"4 runs .*: select also by train_fraction \(0.3, 0.5\); seed \(0, 1\)"):
         results.params(file)
     with pytest.raises(ResultError, match="width is not an axis of .*, only train_fraction, seed"):
         results.params(file, width=3)
 
 
 def test_parameters_that_were_not_kept_or_are_lost_say_why(file, tmp_path):
-    with pytest.raises(
-        ResultError, match="There is no file of final parameters .*kept/run0.npz. Move the folder"
-    ):
+    with pytest.raises(ResultError, match="There is no file of final parameters .*kept/run0.npz. Move the folder"):
         results.params(file, train_fraction=0.3, seed=0)
     arrays, meta = small([GROKS, GROKS])
     results.write(tmp_path / "none.npz", arrays, meta | {"params": None})

@@ -88,13 +88,9 @@ def _evaluated(steps, accuracy, level, hold_steps):
             "step. Pass the curve of a single run."
         )
     if hold_steps < 0:
-        raise ValueError(
-            f"hold_steps={hold_steps} is negative: it is the length of a window, in steps. Try 0."
-        )
+        raise ValueError(f"hold_steps={hold_steps} is negative: it is the length of a window, in steps. Try 0.")
     if np.any(steps[1:] <= steps[:-1]):
-        raise ValueError(
-            "steps do not strictly increase, so there is no first crossing. Sort the evaluations."
-        )
+        raise ValueError("steps do not strictly increase, so there is no first crossing. Sort the evaluations.")
     if np.issubdtype(accuracy.dtype, np.floating):
         level = accuracy.dtype.type(level)
     known = ~np.isnan(accuracy)

@@ -78,9 +78,8 @@ def shuffle(key: Key[Array, ""], positions: Int[Array, " batch"], count: Int[Arr
 
     Source: Hoang, Morris and Rogaway 2012, "An Enciphering Scheme Based on a Card Shuffle", arXiv:1208.1176.
     """
-    offset_key, salt_key = jax.random.split(key)
-    offsets = jax.random.randint(offset_key, (SHUFFLE_ROUNDS,), 0, count, jnp.int32)
-    salts = jax.random.bits(salt_key, (SHUFFLE_ROUNDS,), jnp.uint32)
+    offsets, salts = jax.random.bits(key, (2, SHUFFLE_ROUNDS), jnp.uint32)
+    offsets = (offsets % count.astype(jnp.uint32)).astype(jnp.int32)
     for i in range(SHUFFLE_ROUNDS):
         partner = offsets[i] - positions
         partner = jnp.where(partner < 0, partner + count, partner)

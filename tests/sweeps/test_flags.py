@@ -114,10 +114,10 @@ def test_a_different_sweep_is_refused_naming_what_differs(capsys, tmp_path):
 
 
 def test_too_little_memory_is_told_before_training_and_by_a_dry_run(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "memory", lambda device: 200_000)
+    monkeypatch.setattr(devices, "memory", lambda device: 50_000)
     for more in ([], ["--dry_run"]):
         said = refusal(capsys, *TINY, f"--out={tmp_path / 'a.npz'}", *more)
-        assert said.startswith("A device would need about ") and "and has 195.3 KiB" in said
+        assert said.startswith("A device would need about ") and "and has 48.8 KiB" in said
     assert not list(tmp_path.iterdir())
 
 

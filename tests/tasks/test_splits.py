@@ -12,6 +12,8 @@ from scipy import stats
 from grokjax.tasks.splits import batch_positions, shuffle, split_order, train_weights
 
 BATCH = 8
+MOST_STEPS = 2_000
+MOST, RUNS = 50, 24_000
 FEW = settings(max_examples=25, deadline=None)
 
 
@@ -23,15 +25,23 @@ def batches(rule, key, steps, num_train, batch_rows):
 
 
 def batches_of(rule, seed, num_train, num_steps, batch_rows=BATCH):
-    places, counts = batches(rule, jax.random.key(seed), jnp.arange(num_steps), jnp.int32(num_train), batch_rows)
-    return np.asarray(places), np.asarray(counts)
+    """[num_steps, batch]; every call with a rule and size is the same program."""
+    steps = jnp.arange(MOST_STEPS, dtype=jnp.int32)
+    places, counts = batches(rule, jax.random.key(seed), steps, jnp.int32(num_train), batch_rows)
+    return np.asarray(places)[:num_steps], np.asarray(counts)[:num_steps]
 
 
 @jax.jit
-def shuffled(key, count):
-    """[200] the permutation of 0 .. count-1, then what place 0 holds."""
-    places = jnp.arange(200, dtype=jnp.int32)
-    return shuffle(key, jnp.where(places < count, places, 0), count)
+def shuffled(keys, counts):
+    """[runs, MOST] of each key the permutation of 0 .. count-1, and behind it what place 0 holds."""
+    places = jnp.arange(MOST, dtype=jnp.int32)
+    return jax.vmap(lambda key, count: shuffle(key, jnp.where(places < count, places, 0), count))(keys, counts)
+
+
+def permutations(seed, count):
+    """[RUNS, count] of many keys a permutation each."""
+    keys = jax.random.split(jax.random.key(seed), RUNS)
+    return np.asarray(shuffled(keys, jnp.full(RUNS, count, jnp.int32)))[:, :count]
 
 
 @FEW
@@ -114,58 +124,63 @@ def test_a_full_batch_is_all_training_rows_in_every_step(num_train, rows):
 
 
 def test_the_shuffle_is_a_bijection_for_every_count():
-    counts = np.arange(1, 201, dtype=np.int32)
-    for seed in range(3):
-        permutations = np.asarray(jax.vmap(shuffled, (None, 0))(jax.random.key(seed), counts))
-        for count, permutation in zip(counts, permutations, strict=True):
+    places, counts = jnp.arange(200, dtype=jnp.int32), np.arange(1, 201, dtype=np.int32)
+
+    @jax.jit
+    @functools.partial(jax.vmap, in_axes=(None, 0))
+    def up_to_200(key, count):
+        return shuffle(key, jnp.where(places < count, places, 0), count)
+
+    for seed in range(5):
+        found = np.asarray(up_to_200(jax.random.key(seed), counts))
+        for count, permutation in zip(counts, found, strict=True):
             assert sorted(permutation[:count]) == list(range(count)), count
 
 
-@pytest.mark.parametrize("count", [4, 5])
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
 def test_the_shuffle_gives_every_order_equally_often(count):
-    keys = jax.random.split(jax.random.key(11), 24_000)
-    places = jnp.arange(count, dtype=jnp.int32)
-    permutations = jax.jit(jax.vmap(shuffle, (0, None, None)))(keys, places, jnp.int32(count))
     numbers = {order: i for i, order in enumerate(itertools.permutations(range(count)))}
-    found = np.bincount([numbers[tuple(order)] for order in np.asarray(permutations).tolist()], minlength=len(numbers))
-    assert stats.chisquare(found).pvalue > 1e-6
+    found = [numbers[tuple(order)] for order in permutations(11, count).tolist()]
+    assert stats.chisquare(np.bincount(found, minlength=len(numbers))).pvalue > 1e-6
 
 
 def test_every_number_is_equally_likely_at_every_place():
-    count, num_keys = 50, 20_000
-    keys = jax.random.split(jax.random.key(12), num_keys)
-    places = jnp.arange(count, dtype=jnp.int32)
-    permutations = np.asarray(jax.jit(jax.vmap(shuffle, (0, None, None)))(keys, places, jnp.int32(count)))
-    found = np.zeros((count, count))
-    np.add.at(found, (np.broadcast_to(np.arange(count), permutations.shape), permutations), 1)
-    expected = num_keys / count
-    # Rows and columns of the counts have fixed sums, which leaves (count - 1)^2 degrees of freedom and a factor.
-    statistic = ((found - expected) ** 2 / expected).sum() * (count - 1) / count
-    assert stats.chi2.sf(statistic, (count - 1) ** 2) > 1e-6
-    assert stats.chi2.cdf(statistic, (count - 1) ** 2) > 1e-6
+    orders = permutations(12, MOST)
+    found = np.zeros((MOST, MOST))
+    np.add.at(found, (np.broadcast_to(np.arange(MOST), orders.shape), orders), 1)
+    expected = RUNS / MOST
+    # Rows and columns of the counts have fixed sums: (n - 1)^2 degrees of freedom, and a factor (n - 1)/n.
+    statistic = ((found - expected) ** 2 / expected).sum() * (MOST - 1) / MOST
+    assert stats.chi2.sf(statistic, (MOST - 1) ** 2) > 1e-6
+    assert stats.chi2.cdf(statistic, (MOST - 1) ** 2) > 1e-6
+
+
+def test_the_numbers_at_two_neighbouring_places_are_independent():
+    orders = permutations(13, MOST)
+    differences = (orders[:, 1:] - orders[:, :-1]) % MOST
+    for place in (0, 1, 20, MOST - 2):
+        found = np.bincount(differences[:, place], minlength=MOST)
+        assert found[0] == 0
+        assert stats.chisquare(found[1:]).pvalue > 1e-6
 
 
 def test_orders_of_successive_epochs_are_independent():
     num_train = 40
-    places, _ = batches_of("shuffled", 5, num_train, 400 * 5)
-    epochs = places.reshape(400, num_train)
-    found = np.zeros((num_train, num_train))
-    difference = (epochs[1:] - epochs[:-1]) % num_train
-    np.add.at(found, (np.broadcast_to(np.arange(num_train), difference.shape), difference), 1)
-    repeats = found[:, 0].sum()
-    expected = difference.size / num_train
-    assert abs(repeats - expected) < 6 * expected**0.5
+    places, _ = batches_of("shuffled", 5, num_train, MOST_STEPS)
+    epochs = places.reshape(-1, num_train)
+    moved = (epochs[1:] - epochs[:-1]) % num_train
+    stayed, expected = (moved == 0).sum(), moved.size / num_train
+    assert abs(stayed - expected) < 5 * expected**0.5
 
 
 def test_a_traced_count_gives_what_a_fixed_one_gives():
-    key = jax.random.key(7)
-    for count in (1, 2, 9, 64, 113):
-        places = jnp.arange(count, dtype=jnp.int32)
-        eager = shuffle(key, places, jnp.int32(count))
-        fixed = jax.jit(lambda k, x, count=count: shuffle(k, x, jnp.int32(count)))(key, places)
-        traced = shuffled(key, jnp.int32(count))[:count]
-        np.testing.assert_array_equal(eager, traced)
-        np.testing.assert_array_equal(fixed, traced)
+    count, keys = 37, jax.random.split(jax.random.key(7), RUNS)
+    places = jnp.arange(count, dtype=jnp.int32)
+    traced = shuffled(keys, jnp.full(RUNS, count, jnp.int32))
+    eager = shuffle(keys[5], places, jnp.int32(count))
+    fixed = jax.jit(lambda key: shuffle(key, places, jnp.int32(count)))(keys[5])
+    np.testing.assert_array_equal(eager, traced[5, :count])
+    np.testing.assert_array_equal(fixed, traced[5, :count])
 
 
 def test_a_batch_is_the_same_alone_traced_and_mapped():
