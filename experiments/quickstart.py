@@ -1,7 +1,12 @@
 """The demo: modular addition on a one-layer transformer, over train fractions and seeds, in one compiled program.
 
-Shows grokking and how it hangs on the size of the training set: below about a third of the table the network only
-memorises, somewhat above it generalises many steps after having memorised, and with much data at once.
+Shows grokking and how it hangs on the size of the training set: with a third of the table the network memorises at
+once and generalises ten times later or not within the budget; with more data the gap closes.
+
+A run ends when validation accuracy has held 99 %. Pilots (seeds 0 and 1; the demo's are 10 to 13): learning rate 1e-2
+spikes, 2e-3 on mod 59 takes longer than the demo has, a post-LayerNorm model shows ratios below 4. With a batch of 256
+the epochs of fraction 0.55 end in a batch of 8 rows, and its runs took five times as long to generalise as those of
+0.5 and 0.6; 288 leaves at least 104 rows for the last batch of every fraction.
 
 Source: the effect is Power et al. 2022, arXiv:2201.02177 (figure 1); the architecture is Nanda et al. 2023,
 arXiv:2301.05217 (one layer, no LayerNorm), narrower, on x+y mod 53 and with a larger learning rate, to take minutes.
@@ -25,7 +30,7 @@ QUICK = dict(
     optimizer="adamw",
     learning_rate="3e-3",
     weight_decay="1",
-    batch_size="256",
+    batch_size="288",
     train_fraction="0.3:0.6:0.05",
     seed="10:13:1",
     steps="6000",

@@ -1,6 +1,7 @@
 """Accuracy over steps at one train fraction, and steps to 99 % against train fraction; from experiments/quickstart.py."""
 
 import matplotlib.pyplot as plt
+from script import main
 
 import grokjax as gj
 
@@ -17,9 +18,10 @@ def draw(grid):
     fraction = most_delayed(table)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     gj.plot.curves(grid.sel(train_fraction=[fraction]), left)
+    left.set_title(f"train fraction {fraction}: {left.get_title()}")
     gj.plot.crossings(grid, "train_fraction", right)
     return figure, gj.format_summary(table)
 
 
 if __name__ == "__main__":
-    gj.plot.main(draw, __doc__, result="results/quickstart.npz", out="figures/quickstart.png")
+    main(draw, __doc__, "results/quickstart.npz", "figures/quickstart.png", "python experiments/quickstart.py")

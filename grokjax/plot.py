@@ -211,13 +211,14 @@ def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = Non
     coordinate = grid[x].values
     places = coordinate.astype(float) if _numeric(coordinate) else np.arange(len(coordinate), dtype=float)
     gap = np.diff(np.unique(places)).min(initial=np.inf)
+    room = min(gap, np.ptp(places) / 4) if _numeric(coordinate) and np.isfinite(gap) else 1.0
     last = _by_value(grid, "last_step", dim)
     shown = []
     with style():
         ax = _axes(ax)
         for part, side in (("train", -0.05), ("val", 0.05)):
             times = _by_value(grid, f"steps_to_{part}_{level}", dim)
-            aside = side * (gap if np.isfinite(gap) else 1.0)  # so that equal times of both parts are seen
+            aside = side * room  # so that equal times of both parts are seen
             at = np.broadcast_to(places[:, None] + aside, times.shape)
             here, never = np.isfinite(times), np.isinf(times)
             look = dict(linestyle="none", color=COLORS[part])

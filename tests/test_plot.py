@@ -167,6 +167,13 @@ def test_every_run_is_a_dot_at_its_time_and_a_triangle_at_its_last_step_if_it_ne
     assert ax.get_title() == "4 of 6 runs, 2 seeds" and ax.get_xlabel() == "train fraction (alpha)"
 
 
+def test_dots_stand_so_near_their_value_that_they_are_not_taken_for_another():
+    for fractions in [(0.2, 0.6), (0.2, 0.4, 0.6), tuple(np.linspace(0.2, 0.6, 9))]:
+        ax = plot.crossings(grid(fractions=fractions))
+        off = np.abs(marks(ax, "o")[:, :1] - np.array(fractions)).min(axis=1)
+        assert off.min() > 0 and off.max() < 0.02 * 0.4
+
+
 def test_a_median_that_is_never_reached_has_no_dash():
     ax = plot.crossings(grid(never=[0.2]))
     assert sorted(marks(ax, "_")[:, 1]) == [100, 100, 100, 500, 1000]
