@@ -213,7 +213,7 @@ class Decoder(nn.Module):
         nodes = _PairNodes(prefixes, rows)
         for layer, block in enumerate(self.blocks):
             last = layer == self.num_layers - 1
-            own = np.array(self.answer_positions if last else range(shared, length))
+            own = np.array(self.answer_positions if last else range(shared, length), int)  # maybe none
             keys, values = block.keys_values(x)
             queries = None if last else block.queries(x)
             mixed = [

@@ -88,8 +88,8 @@ def attend(
     """
     scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) * queries.shape[-1] ** -0.5
     weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
-    mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, values)
-    return mixed.reshape(*mixed.shape[:2], -1)
+    mixed = (weights @ values.swapaxes(1, 2)).swapaxes(1, 2)  # several times faster on a CPU than the einsum's order
+    return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
 
 
 def drop(
