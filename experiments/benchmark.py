@@ -29,7 +29,17 @@ ROUNDS = 7
 ROUND_SECONDS = 1.5
 PRESETS = {"quick": {"num_layers": "1,2"}}
 SWITCHES = {"json": "print a line of JSON per configuration instead of a table"}
-COLUMNS = ("configuration", "lanes", "compile s", "run-steps/s", "Mflop/step", "GFLOP/s", "peak", "share", "eval/50 steps")
+COLUMNS = (
+    "configuration",
+    "lanes",
+    "compile s",
+    "run-steps/s",
+    "Mflop/step",
+    "GFLOP/s",
+    "peak",
+    "share",
+    "eval/50 steps",
+)
 
 
 class Workload:

@@ -1,4 +1,4 @@
-"""Accuracy over steps at one train fraction, and steps to 99 % against train fraction; from experiments/quickstart.py."""
+"""Accuracy over steps at one train fraction, and steps to 99 % against it; drawn from experiments/quickstart.py."""
 
 import matplotlib.pyplot as plt
 from script import main

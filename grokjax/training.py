@@ -173,9 +173,7 @@ def train_step(program: Program, values: RunValues, table: TableArrays, state: R
     gradient = jax.grad(loss)(state.params)
     with jax.numpy_dtype_promotion("standard"):  # optax raises float32 decays to int32 powers
         updates, optimizer = program.optimizer.chain(values.hyper).update(gradient, state.optimizer, state.params)
-    return state._replace(
-        params=optimizers.apply(state.params, updates), optimizer=optimizer, step=state.step + 1
-    )
+    return state._replace(params=optimizers.apply(state.params, updates), optimizer=optimizer, step=state.step + 1)
 
 
 def logits(program: Program, params, table: TableArrays, rows: Int[Array, " batch"], values=None, dropout_key=None):

@@ -160,8 +160,7 @@ def test_every_bound_of_every_setting_is_enforced(owner):
             Modular,
             "operation",
             "ad",
-            "operation=ad is not known. Did you mean add? "
-            "Known: add, subtract, multiply, divide, x+y, x-y, x*y, x/y.",
+            "operation=ad is not known. Did you mean add? Known: add, subtract, multiply, divide, x+y, x-y, x*y, x/y.",
         ),
     ],
 )
@@ -345,7 +344,9 @@ def test_other_rules_for_evaluated_steps_are_refused(text):
 def test_a_name_used_elsewhere_is_answered_with_ours():
     known = {"modulus", "width", "learning_rate", "seed"}
     assert str(unknown_name("setting", "p", known)) == "p is called modulus here. Try --modulus, in Python modulus=."
-    assert str(unknown_name("setting", "d_model", known)) == "d_model is called width here. Try --width, in Python width=."
+    assert (
+        str(unknown_name("setting", "d_model", known)) == "d_model is called width here. Try --width, in Python width=."
+    )
     assert str(unknown_name("setting", "lr", known)).startswith("lr is called learning_rate here.")
 
 
@@ -373,9 +374,7 @@ def test_per_run_settings_do_not_shape_the_program():
     one, other = AdamW(learning_rate=0.5, weight_decay=0.1, b2=0.5), AdamW()
     assert one != other
     assert program_part(one) == program_part(other) == AdamW()
-    assert run_part(one) == dict(
-        learning_rate=0.5, weight_decay=0.1, warmup_steps=10.0, b1=0.9, b2=0.5, eps=1e-8
-    )
+    assert run_part(one) == dict(learning_rate=0.5, weight_decay=0.1, warmup_steps=10.0, b1=0.9, b2=0.5, eps=1e-8)
 
 
 def test_the_role_of_every_setting_is_known_and_its_help_written():

@@ -86,7 +86,9 @@ CASES = [
 @pytest.mark.parametrize("optimizer", CASES, ids=repr)
 def test_three_steps_are_those_computed_by_hand(optimizer):
     params, gradients = example()
-    for found, expected in zip(stepped(optimizer, params, gradients), by_hand(optimizer, params, gradients), strict=True):
+    for found, expected in zip(
+        stepped(optimizer, params, gradients), by_hand(optimizer, params, gradients), strict=True
+    ):
         for name in params:
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
             moved = expected[name] - params[name]

@@ -114,7 +114,8 @@ class Decoder(nn.Module):
         None, "hidden units of the MLP; 0: attention only; default: 4 x width", kind=int, low=0
     )
     norm: str = setting(
-        "post", "LayerNorm after each residual sum, before each branch and the output, or nowhere",
+        "post",
+        "LayerNorm after each residual sum, before each branch and the output, or nowhere",
         choices=("post", "pre", "none"),
     )
     bias: str = setting("none", "biases: in no matrix product, the MLP's, or all", choices=("none", "mlp", "all"))
@@ -150,7 +151,9 @@ class Decoder(nn.Module):
         else:
             self.position = jnp.asarray(sinusoidal_positions(self.length, self.width))
         self.blocks = [
-            Block(self.width, self.num_heads, self.hidden_units, self.norm, self.bias, self.init_scheme, name=f"block_{i}")
+            Block(
+                self.width, self.num_heads, self.hidden_units, self.norm, self.bias, self.init_scheme, name=f"block_{i}"
+            )
             for i in range(self.num_layers)
         ]
         if self.norm == "pre":
@@ -196,9 +199,7 @@ class Decoder(nn.Module):
             x = block.finish(x, mixed, dropped)
         return self._logits(x)
 
-    def logits_of_rows(
-        self, prefixes: Prefixes, rows: Int[Array, " batch"]
-    ) -> Float[Array, "batch answers classes"]:
+    def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch answers classes"]:
         """The logits of rows of a table, without dropout: the same numbers as `__call__`, each thing computed once.
 
         Args:
@@ -234,7 +235,6 @@ class Decoder(nn.Module):
             x = block.finish(jnp.concatenate(residual), jnp.concatenate(mixed), lambda branch: branch)
             nodes = _PrefixNodes(prefixes, rows)
         return self._logits(x.reshape(rows.shape[0], len(self.answer_positions), self.width))
-
 
     def operations(self, rows: int, prefixes: Prefixes | None) -> int:
         """Floating-point operations of the matrix products of one forward pass: 2 m n k for each, attention included.

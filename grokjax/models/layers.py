@@ -92,9 +92,7 @@ def attend(
     return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
 
 
-def drop(
-    key: Key[Array, ""], x: Float[Array, "*shape"], rate: Float[Array, ""]
-) -> Float[Array, "*shape"]:
+def drop(key: Key[Array, ""], x: Float[Array, "*shape"], rate: Float[Array, ""]) -> Float[Array, "*shape"]:
     """Zeroes entries with probability `rate` and scales the others by 1/(1 - rate); `rate` may be traced."""
     kept = jax.random.uniform(key, x.shape, x.dtype) >= rate
     return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))

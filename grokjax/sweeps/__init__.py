@@ -220,5 +220,3 @@ class _listening:
     def __exit__(self, *exception):
         for number, handler in self.before.items():
             signal.signal(number, handler)
-
-

@@ -50,7 +50,9 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
     scalars = [_scalars(run, records.get(run.run_id)) for run in runs]
     for name, like in scalars[0].items():
         values = np.array([row[name] for row in scalars])
-        arrays[name] = values.astype(np.asarray(like).dtype if values.dtype.kind != "U" else values.dtype).reshape(shape)
+        arrays[name] = values.astype(np.asarray(like).dtype if values.dtype.kind != "U" else values.dtype).reshape(
+            shape
+        )
         dims[name] = list(grid.dims)
     owners = {Config, *(type(getattr(run.config, which)) for run in runs for which in COMPONENTS)}
     labels = {name: field.metadata["label"] for owner in owners for name, field in settings(owner).items()}

@@ -106,7 +106,9 @@ class Forecast:
         lines.append(f"programs    {len(self.needs)}, on {devices.describe(list(self.where))}")
         lanes = sorted({need.lanes for need in self.needs})
         lines.append(f"lanes       {', '.join(map(str, lanes))} per device")
-        lines.append(f"memory      {size(max(need.memory for need in self.needs))} of {size(self.available)} per device")
+        lines.append(
+            f"memory      {size(max(need.memory for need in self.needs))} of {size(self.available)} per device"
+        )
         lines.append(f"run-steps   {sum(need.steps for need in self.needs):,} at most")
         if all(need.operations is not None for need in self.needs):
             total = sum(need.operations * need.steps for need in self.needs)
@@ -179,10 +181,8 @@ def _need(group: Group, device: jax.Device, lanes: int | None) -> Need:
 
 def size(num_bytes: float) -> str:
     """E.g. '3.2 GiB'."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if num_bytes < 1024:
-            break
-        num_bytes /= 1024
-    else:
-        unit = "TiB"
-    return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    power = 0
+    while num_bytes >= 1024 and power < len(units) - 1:
+        num_bytes, power = num_bytes / 1024, power + 1
+    return f"{num_bytes:.{min(power, 1)}f} {units[power]}"

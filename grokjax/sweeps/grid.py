@@ -178,7 +178,13 @@ def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tupl
 
 
 def _known_names(base: Config) -> set[str]:
-    owners = [Config, base.task, base.model, base.optimizer, *(k for kinds in COMPONENTS.values() for k in kinds.values())]
+    owners = [
+        Config,
+        base.task,
+        base.model,
+        base.optimizer,
+        *(k for kinds in COMPONENTS.values() for k in kinds.values()),
+    ]
     return {*COMPONENTS, *(name for owner in owners for name in settings(owner))}
 
 

@@ -48,9 +48,7 @@ class Modular:
       ConfigError: for an unknown operation or format, or a modulus that is not prime where the operation divides.
     """
 
-    operation: str = setting(
-        "add", "the operation", choices=(*OPERATIONS, *FORMULAS), label="operation"
-    )
+    operation: str = setting("add", "the operation", choices=(*OPERATIONS, *FORMULAS), label="operation")
     modulus: int = setting(97, "the numbers are 0 .. modulus-1", low=2, high=46_340, label="modulus p")
     tokens: str = setting("a b =", "what a row is written as", choices=TOKEN_FORMATS)
     output: str = setting(

@@ -108,6 +108,4 @@ def find_prefixes(table: Table, batch_rows: int) -> Prefixes:
         prefix_ancestors.append(np.stack([column[example] for column in row_prefix], axis=1).astype(np.int32))
         first_prefix += len(example)
     shared = np.stack(row_prefix, axis=1) if row_prefix else np.zeros((table.num_examples, 0))
-    return Prefixes(
-        tuple(tokens), row_pair, tuple(prefix_pair), tuple(prefix_ancestors), shared.astype(np.int32)
-    )
+    return Prefixes(tuple(tokens), row_pair, tuple(prefix_pair), tuple(prefix_ancestors), shared.astype(np.int32))

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tiny import train
 
 import grokjax as gj
 from grokjax.sweeps import devices
 from grokjax.sweeps.flags import main, parse, parse_values, parse_variants
-from tiny import train
 
 TINY = ["--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32", "--steps=20"]
 
@@ -108,7 +108,9 @@ def test_a_different_sweep_is_refused_naming_what_differs(capsys, tmp_path):
     out = tmp_path / "a.npz"
     train(out=out, seed=range(3), learning_rate=1e-3)
     before = out.read_bytes()
-    said = refusal(capsys, *TINY, "--seed=0,1", "--steps=60", "--eval_at=every:20", "--learning_rate=1e-2", f"--out={out}")
+    said = refusal(
+        capsys, *TINY, "--seed=0,1", "--steps=60", "--eval_at=every:20", "--learning_rate=1e-2", f"--out={out}"
+    )
     assert "learning_rate is 0.001 there and 0.01 here" in said and "seed=2" in said and "--overwrite" in said
     assert out.read_bytes() == before
 
@@ -168,7 +170,15 @@ def test_help_lists_every_setting_under_its_heading(capsys):
         main(["sweep", "--help"])
     told = capsys.readouterr().out
     assert ended.value.code == 0
-    for name in ("--operation", "--num_heads", "--learning_rate", "--train_fraction", "--out", "--dry_run", "The model:"):
+    for name in (
+        "--operation",
+        "--num_heads",
+        "--learning_rate",
+        "--train_fraction",
+        "--out",
+        "--dry_run",
+        "The model:",
+    ):
         assert name in told
 
 

@@ -10,11 +10,11 @@ import time
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import tiny, train
 
 import grokjax as gj
 from grokjax.config import evaluated_steps
 from grokjax.sweeps.grid import make_grid
-from tiny import tiny, train
 
 
 def test_four_flags_with_several_values_give_a_file_with_four_axes(tmp_path):
@@ -129,7 +129,7 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_the_same_command_continues(
     assert f"2 of 3 runs are saved in {out}; the same command continues" in told
     kept = gj.load(out)
     assert kept.status.values.tolist() == ["not run", "finished", "finished"]
-    done = subprocess.run(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "never" in done.stdout
     whole = gj.load(out)
     assert (whole.status == "finished").all() and gj.results.read(out)[1]["run_steps"] == 40000

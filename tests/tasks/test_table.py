@@ -144,7 +144,5 @@ def test_tables_of_the_same_numbers_in_another_shape_are_unequal():
     flat, square = table_of([[0, 1, 1, 0]]), table_of([[0, 1], [1, 0]])
     labels = np.zeros((1, 1), np.int32), np.zeros((2, 1), np.int32)
     shared = dict(answer_positions=(1,), vocab_size=2, num_classes=2)
-    flat, square = (
-        dataclasses.replace(t, labels=x, **shared) for t, x in zip((flat, square), labels, strict=True)
-    )
+    flat, square = (dataclasses.replace(t, labels=x, **shared) for t, x in zip((flat, square), labels, strict=True))
     assert flat != square
