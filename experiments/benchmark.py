@@ -53,8 +53,7 @@ class Workload:
 
         def make(i, device):
             program = compiled(group.program, group.values, group.arrays, self.lanes, device)
-            arrays = jax.device_put(group.arrays, device)
-            self.banks[i] = Bank(group.program, program, arrays, self.lanes, device)
+            self.banks[i] = Bank(group.program, program, group.arrays, self.lanes, device)
             for lane in range(self.lanes):
                 self.banks[i].put(lane, run)
 

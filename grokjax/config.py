@@ -50,7 +50,7 @@ NEAR_MISSES = {
     "beta2": "b2",
     "warmup": "warmup_steps",
     "eval_every": "eval_at",
-    "output": "out",
+    "output_file": "out",
 }
 """Names used elsewhere for our settings, each answered with ours."""
 
@@ -121,10 +121,10 @@ def checked(name: str, value, field: dataclasses.Field):
     data = field.metadata
     if value is None and data["optional"]:
         return None
-    value = _converted(name, value, data["kind"])
+    tries = "" if field.default is None else f" The default is {field.default}."
+    value = _converted(name, value, data["kind"], tries)
     if data["choices"] is not None and value not in data["choices"]:
         raise ConfigError(f"{name}={value} is not known. {_suggestion(value, data['choices'])}")
-    tries = "" if field.default is None else f" The default is {field.default}."
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name}={value} is not a finite number.{tries}")
     bounds = (
@@ -139,7 +139,7 @@ def checked(name: str, value, field: dataclasses.Field):
     return value
 
 
-def _converted(name: str, value, kind: type):
+def _converted(name: str, value, kind: type, tries: str):
     """`value` as int, float, bool or str, without losing anything on the way."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -163,7 +163,7 @@ def _converted(name: str, value, kind: type):
         return value
     except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError):
         nouns = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-        raise ConfigError(f"{name}={value} is not {nouns[kind]}.") from None
+        raise ConfigError(f"{name}={value} is not {nouns[kind]}.{tries}") from None
 
 
 def _suggestion(value, known) -> str:
@@ -255,9 +255,9 @@ class Config:
         where = f"train_fraction={self.train_fraction} leaves {num_train} of {num_examples} rows of {self.task.name}"
         least = 1 if self.batch_rule == "full" else self.batch_size
         if num_train < least:
-            short = "none to train on" if least == 1 else f"fewer than one batch of {least}"
+            short = "" if least == 1 else f", fewer than one batch of {least}"
             smaller = "" if least == 1 else " or a smaller --batch_size"
-            raise ConfigError(f"{where} to train on, {short}. Try --train_fraction=0.3,0.5{smaller}.")
+            raise ConfigError(f"{where} to train on{short}. Try --train_fraction=0.3,0.5{smaller}.")
         if num_train >= num_examples:
             raise ConfigError(f"{where} to train on, none to validate on. Try --train_fraction=0.3,0.5.")
 

@@ -55,11 +55,6 @@ class Program:
             precision=config.precision,
         )
 
-    @property
-    def shares(self) -> bool:
-        """Whether the model declares that it can compute what rows have in common once."""
-        return hasattr(self.model, "logits_of_rows")
-
 
 class TableArrays(NamedTuple):
     """A table as a program reads it: [examples, length] inputs, [examples, answers] labels, shared prefixes."""
@@ -70,8 +65,12 @@ class TableArrays(NamedTuple):
 
     @classmethod
     def of(cls, table: Table, program: Program) -> "TableArrays":
-        """The arrays of `table` that `program` needs, in NumPy."""
-        prefixes = find_prefixes(table, program.batch_rows) if program.shares else None
+        """The arrays of `table` that `program` needs, in NumPy; with prefixes where sharing them saves products."""
+        prefixes, rows = None, program.batch_rows
+        if hasattr(program.model, "logits_of_rows"):
+            prefixes = find_prefixes(table, rows)
+            if program.model.operations(rows, prefixes) >= program.model.operations(rows, None):
+                prefixes = None
         return cls(table.inputs, table.labels, prefixes)
 
 
@@ -186,7 +185,7 @@ def logits(program: Program, params, table: TableArrays, rows: Int[Array, " batc
     if program.drops and dropout_key is not None:
         rngs = {"dropout": dropout_key}
         return program.model.apply(variables, table.inputs[rows], train=True, dropout=values.dropout, rngs=rngs)
-    if program.shares:
+    if table.prefixes is not None:
         return program.model.apply(variables, table.prefixes, rows, method="logits_of_rows")
     return program.model.apply(variables, table.inputs[rows])
 

@@ -107,20 +107,20 @@ def test_every_bound_of_every_setting_is_enforced(owner):
 @pytest.mark.parametrize(
     ("make", "name", "value", "message"),
     [
-        (config, "seed", 1.5, "seed=1.5 is not a whole number."),
-        (config, "seed", "one", "seed=one is not a whole number."),
-        (config, "seed", True, "seed=True is not a whole number."),
-        (config, "seed", None, "seed=None is not a whole number."),
-        (config, "steps", float("inf"), "steps=inf is not a whole number."),
-        (config, "steps", float("nan"), "steps=nan is not a whole number."),
-        (config, "steps", "1/0", "steps=1/0 is not a whole number."),
-        (config, "train_fraction", "half", "train_fraction=half is not a number."),
-        (config, "train_fraction", True, "train_fraction=True is not a number."),
-        (config, "dropout", [0.1], "dropout=[0.1] is not a number."),
+        (config, "seed", 1.5, "seed=1.5 is not a whole number. The default is 0."),
+        (config, "seed", "one", "seed=one is not a whole number. The default is 0."),
+        (config, "seed", True, "seed=True is not a whole number. The default is 0."),
+        (config, "seed", None, "seed=None is not a whole number. The default is 0."),
+        (config, "steps", float("inf"), "steps=inf is not a whole number. The default is 10000."),
+        (config, "steps", float("nan"), "steps=nan is not a whole number. The default is 10000."),
+        (config, "steps", "1/0", "steps=1/0 is not a whole number. The default is 10000."),
+        (config, "train_fraction", "half", "train_fraction=half is not a number. The default is 0.5."),
+        (config, "train_fraction", True, "train_fraction=True is not a number. The default is 0.5."),
+        (config, "dropout", [0.1], "dropout=[0.1] is not a number. The default is 0.0."),
         (config, "train_fraction", float("nan"), "train_fraction=nan is not a finite number. The default is 0.5."),
         (config, "init_scale", "inf", "init_scale=inf is not a finite number. The default is 1.0."),
         (config, "stop_accuracy", float("nan"), "stop_accuracy=nan is not a finite number."),
-        (config, "batch_rule", 3, "batch_rule=3 is not a name."),
+        (config, "batch_rule", 3, "batch_rule=3 is not a name. The default is shuffled."),
         (
             config,
             "batch_rule",
@@ -207,7 +207,7 @@ def test_truth_values_are_read_from_words_and_digits(given_value, value):
 
 
 def test_other_words_are_no_truth_values():
-    with pytest.raises(ConfigError, match="^on=maybe is not true or false.$"):
+    with pytest.raises(ConfigError, match="^on=maybe is not true or false. The default is False.$"):
         Switch("maybe")
 
 
@@ -253,8 +253,7 @@ def test_a_split_with_no_training_row_is_refused(changed):
     with pytest.raises(ConfigError) as error:
         config(train_fraction=0.001, **changed)
     assert str(error.value) == (
-        "train_fraction=0.001 leaves 0 of 100 rows of x+y mod 10 to train on, none to train on. "
-        "Try --train_fraction=0.3,0.5."
+        "train_fraction=0.001 leaves 0 of 100 rows of x+y mod 10 to train on. Try --train_fraction=0.3,0.5."
     )
 
 
@@ -357,12 +356,12 @@ def test_a_misspelt_name_is_answered_with_the_nearest_and_all_known():
     assert message == "There is no setting 'd_model'. Known: modulus."
 
 
-def test_every_near_miss_leads_to_a_name_we_have_():
+def test_every_near_miss_leads_to_a_name_we_have():
     ours = {"num_seeds", "out"}
     for owner in (Config, Modular, Decoder, *OPTIMIZERS.values()):
         ours |= set(settings(owner))
     assert set(NEAR_MISSES.values()) <= ours
-    assert set(NEAR_MISSES) & ours == {"output"}, "ours in tasks.Modular; the result's path everywhere else"
+    assert not set(NEAR_MISSES) & ours
 
 
 def test_streams_take_the_run_s_seed_unless_pinned():

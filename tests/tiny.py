@@ -14,5 +14,6 @@ def tiny(**changes):
     )
 
 
-def train(config=None, **keywords):
-    return gj.sweep(config or tiny(), progress=False, **keywords)
+def train(config=None, num_devices=1, **keywords):
+    """The sweep, silent, and on one device unless told otherwise: each device compiles anew."""
+    return gj.sweep(config or tiny(), num_devices=num_devices, progress=False, **keywords)

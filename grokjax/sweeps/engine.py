@@ -164,7 +164,7 @@ def train(
             values = group.values
             width = lanes or min(default_lanes(device), len(group.pending))
         program = compiled(group.program, values, group.arrays, width, device)
-        bank = Bank(group.program, program, jax.device_put(group.arrays, device), width, device)
+        bank = Bank(group.program, program, group.arrays, width, device)
         while not stop.is_set():
             for i, lane in enumerate(bank.lanes):
                 if lane is None and (run := take(group)) is not None:

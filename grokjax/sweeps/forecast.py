@@ -36,8 +36,7 @@ def forward_operations(program: Program, table: TableArrays, rows: int) -> int |
     """Floating-point operations of the matrix products of one forward pass over `rows` rows."""
     if not hasattr(program.model, "operations"):
         return None
-    prefixes = None if program.drops else table.prefixes
-    return program.model.operations(rows, prefixes)
+    return program.model.operations(rows, None if program.drops else table.prefixes)
 
 
 def check_memory(runs: Sequence[Run], where: Sequence[jax.Device]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from grokjax.analysis.crossings import stop_step
 from grokjax.config import evaluated_steps
 from grokjax.sweeps.grid import Run
-from grokjax.sweeps.programs import Compiled, initialise
+from grokjax.sweeps.programs import Compiled, initial_state
 from grokjax.training import METRICS, Program, RunValues, TableArrays
 
 LONGEST_DISPATCH = 1000
@@ -66,10 +66,18 @@ class Bank:
     """W lanes of one program on one device.
 
     Its runs share a program and a table. One lane holds its state as it is; several hold theirs stacked.
+
+    Args:
+      program: static.
+      compiled: the same for so many lanes and this device.
+      arrays: the table, in NumPy.
+      lanes: how many.
+      device: where.
     """
 
-    def __init__(self, program: Program, compiled: Compiled, table: TableArrays, lanes: int, device: jax.Device):
-        self.program, self.compiled, self.table, self.device = program, compiled, table, device
+    def __init__(self, program: Program, compiled: Compiled, arrays: TableArrays, lanes: int, device: jax.Device):
+        self.program, self.compiled, self.arrays, self.device = program, compiled, arrays, device
+        self.table = jax.device_put(arrays, device)
         self.lanes: list[Live | None] = [None] * lanes
         self.state: Any = None
         self.values: Any = None
@@ -81,8 +89,9 @@ class Bank:
 
     def put(self, lane: int, run: Run) -> None:
         """Starts a run in a lane."""
-        values = jax.device_put(RunValues.of(run.config), self.device)
-        state = initialise(self.program)(values, self.table)
+        values = RunValues.of(run.config)
+        state = initial_state(self.program, values, self.arrays, self.device)
+        values = jax.device_put(values, self.device)
         if not self.stacked:
             self.values, self.state = values, state
         elif self.state is None:

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from grokjax import training
-from grokjax.training import Program, RunValues, TableArrays
+from grokjax.training import Program, RunState, RunValues, TableArrays
 
 compilations = 0
 """How often a program has been compiled (or read from the persistent cache) in this process."""
 
-_lock = threading.Lock()
+_lock, _initialising = threading.Lock(), threading.Lock()
 
 
 class Compiled(NamedTuple):
@@ -34,9 +34,19 @@ def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
+def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:
+    """The state of one run before its first step, on `device`.
+
+    It is always computed by the same program on the first device, so that it does not depend on where, and beside how
+    many others, the run is trained; of the table only the shape is used.
+    """
+    with _initialising:
+        state = _initialise(program)(values, table)
+    return jax.device_put(state, device)
+
+
 @functools.cache
-def initialise(program: Program):
-    """The jitted `init_run` of a program."""
+def _initialise(program: Program):
     return jax.jit(functools.partial(training.init_run, program))
 
 

@@ -89,8 +89,8 @@ def two_answers(answer_positions):
     return Table(inputs.astype(np.int32), labels.astype(np.int32), answer_positions, 6, 4, "two answers")
 
 
-@pytest.mark.parametrize("num_layers", [1, 2])
-@pytest.mark.parametrize("answer_positions", [(1, 3), (0, 3), (2, 3), (0, 1)])
+@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("answer_positions", [(1, 3), (2, 3), (0, 1)])
 def test_answers_may_lie_at_shared_positions_and_at_others(num_layers, answer_positions):
     table = two_answers(answer_positions)
     model = tiny(table, num_layers=num_layers, positions="learned")
@@ -114,10 +114,9 @@ def test_no_position_need_be_shared(num_layers):
     assert len(prefixes.prefix_pair) == 0
 
 
-@pytest.mark.parametrize("norm", ["post", "pre", "none"])
-def test_a_decoder_may_be_attention_alone(norm):
+def test_a_decoder_may_be_attention_alone():
     table = modular("add", 5).table()
-    model = tiny(table, mlp_width=0, norm=norm)
+    model = tiny(table, mlp_width=0, norm="pre")
     check_against_reference(model, table, 8, np.array([24, 0, 7, 13], np.int32))
     assert not any("mlp" in name for name in random_params(model, table)["block_0"])
 

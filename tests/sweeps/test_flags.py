@@ -8,7 +8,15 @@ import grokjax as gj
 from grokjax.sweeps import devices
 from grokjax.sweeps.flags import main, parse, parse_values, parse_variants
 
-TINY = ["--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32", "--steps=20"]
+TINY = [
+    "--modulus=11",
+    "--num_layers=1",
+    "--width=16",
+    "--num_heads=2",
+    "--batch_size=32",
+    "--steps=20",
+    "--num_devices=1",
+]
 
 
 def refusal(capsys, *arguments):
@@ -33,7 +41,7 @@ BAD = {
     "--train_fraction=0.001": "train_fraction=0.001 leaves 9 of 9409 rows of x+y mod 97 to train on, fewer than one "
     "batch of 512. Try --train_fraction=0.3,0.5 or a smaller --batch_size.",
     "--modulus=2 --batch_size=1 --train_fraction=0.2": "train_fraction=0.2 leaves 0 of 4 rows of x+y mod 2 to train "
-    "on, none to train on. Try --train_fraction=0.3,0.5.",
+    "on. Try --train_fraction=0.3,0.5.",
     "--learning_rate=-1": "learning_rate=-1.0 is out of range: it must be at least 0.0. The default is 0.001.",
     "--learning_rate=nan": "learning_rate=nan is not a finite number. The default is 0.001.",
     "--weight_decay=inf": "weight_decay=inf is not a finite number. The default is 1.0.",

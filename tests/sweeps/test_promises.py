@@ -51,8 +51,8 @@ def test_a_run_is_the_same_on_one_and_on_two_devices(alone, num_devices):
 
 def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled():
     long = tiny(steps=900, eval_at="every:30", hold_steps=30)
-    undisturbed = train(long, seed=2, train_fraction=0.8, num_devices=1)
-    grid = train(long, seed=[1, 2, 3], train_fraction=[0.4, 0.8], stop_accuracy=0.4)
+    undisturbed = train(long, seed=2, train_fraction=0.8)
+    grid = train(long, seed=[1, 2, 3], train_fraction=[0.4, 0.8], stop_accuracy=0.4, num_devices=2)
     stopped = grid.sel(train_fraction=0.8)
     assert (stopped.status == "stopped").all() and (grid.sel(train_fraction=0.4).status == "finished").all()
     assert len(set(stopped.last_step.values.tolist())) > 1
@@ -89,7 +89,7 @@ def test_a_run_is_the_same_in_a_process_confined_to_one_core(tmp_path):
 def test_many_vmapped_lanes_agree_with_single_ones_for_the_first_20_losses():
     config = tiny(steps=20, eval_at="every:1")
     single = train(config, **GRID, lanes=1)
-    many = train(config, **GRID, lanes=8, num_devices=1)
+    many = train(config, **GRID, lanes=8)
     assert np.array_equal(single.train_accuracy[..., 0], many.train_accuracy[..., 0])
     np.testing.assert_allclose(many.train_loss, single.train_loss, rtol=2e-5)
     np.testing.assert_allclose(many.val_loss, single.val_loss, rtol=2e-5)
@@ -98,7 +98,7 @@ def test_many_vmapped_lanes_agree_with_single_ones_for_the_first_20_losses():
 def test_lanes_of_different_length_are_refilled_and_keep_their_own_clock():
     config = tiny(eval_at="every:10")
     single = train(config, seed=range(3), steps=[5, 25, 40], lanes=1)
-    many = train(config, seed=range(3), steps=[5, 25, 40], lanes=2, num_devices=1)
+    many = train(config, seed=range(3), steps=[5, 25, 40], lanes=2)
     assert (single.last_step == single.steps).all() and (many.last_step == many.steps).all()
     np.testing.assert_allclose(many.train_loss, single.train_loss, rtol=2e-5)
 
@@ -125,29 +125,29 @@ PER_RUN = dict(
 
 @pytest.fixture(scope="module")
 def warm():
-    train(steps=20, num_devices=1)
+    train(steps=20)
 
 
 @pytest.mark.parametrize("name", PER_RUN)
 def test_changing_a_per_run_value_or_making_it_an_axis_does_not_recompile(warm, name):
     before = programs.compilations
-    train(**{name: PER_RUN[name]}, num_devices=1)
+    train(**{name: PER_RUN[name]})
     values = [PER_RUN[name], getattr(tiny().optimizer, name, None) or getattr(tiny(), name, None) or 0]
     if None not in values and name not in ("stop_accuracy",):
-        train(**{name: list(dict.fromkeys(values))}, num_devices=1)
+        train(**{name: list(dict.fromkeys(values))})
     assert programs.compilations == before
 
 
 def test_changing_a_static_setting_compiles_one_program_per_group(warm):
     before = programs.compilations
-    grid = train(width=[16, 24], seed=range(2), steps=20, num_devices=1)
+    grid = train(width=[16, 24], seed=range(2), steps=20)
     assert programs.compilations == before + 1
     assert grid.status.dims == ("width", "seed") and (grid.status == "finished").all()
 
 
 def test_operations_with_tables_of_the_same_shape_share_a_program(warm):
     before = programs.compilations
-    grid = train(operation=["add", "multiply", "x-y"], steps=20, num_devices=1)
+    grid = train(operation=["add", "multiply", "x-y"], steps=20)
     assert programs.compilations == before
     assert len(np.unique(grid.final_val_accuracy + grid.train_loss[:, -1])) == 3
 
