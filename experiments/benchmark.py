@@ -28,7 +28,10 @@ from grokjax.sweeps.programs import compiled
 ROUNDS = 7
 ROUND_SECONDS = 1.5
 PRESETS = {"quick": {"num_layers": "1,2"}}
-SWITCHES = {"json": "print a line of JSON per configuration instead of a table"}
+SWITCHES = {
+    "json": "print a line of JSON per configuration instead of a table",
+    "brief": "one short round, which shows that it works and not how fast",
+}
 COLUMNS = (
     "configuration",
     "lanes",
@@ -83,14 +86,14 @@ def together(function, arguments):
         thread.join()
 
 
-def measure(run, name, where, lanes):
+def measure(run, name, where, lanes, num_rounds, seconds):
     """The figures of one configuration: medians over rounds in which peak, steps and evaluation take turns."""
     workload = Workload(run, where, lanes)
     workload.seconds(2, True)
-    num_steps = max(1, round(ROUND_SECONDS / workload.seconds(5) * 5))
+    num_steps = max(1, round(seconds / workload.seconds(5) * 5))
     rounds = []
-    for _ in range(ROUNDS):
-        peak = devices.matmul_peak(where, run.config.precision)
+    for _ in range(num_rounds):
+        peak = devices.matmul_peak(where, run.config.precision, seconds / 5)
         steps, evaluation = workload.seconds(num_steps), workload.seconds(0, True)
         rate = num_steps * workload.lanes * len(where) / steps
         rounds.append((rate, peak, rate * workload.operations / peak, evaluation / (50 * steps / num_steps)))
@@ -107,7 +110,7 @@ def measure(run, name, where, lanes):
         share_of_peak=share,
         shares=[row[2] for row in rounds],
         evaluation_per_50_steps=evaluation,
-        rounds=ROUNDS,
+        rounds=num_rounds,
     )
 
 
@@ -129,6 +132,7 @@ def cells(row):
 def benchmark(keywords):
     """Measures every configuration of the grid and prints it."""
     as_json, lanes = keywords.pop("json", False), keywords.pop("lanes", None)
+    num_rounds, seconds = (1, 0.05) if keywords.pop("brief", False) else (ROUNDS, ROUND_SECONDS)
     where = devices.local_devices(keywords.pop("num_devices", None))
     config = keywords.pop("config")
     zipped = keywords.pop("zip", ())
@@ -137,7 +141,7 @@ def benchmark(keywords):
     grid = make_grid(config, keywords, zipped)
     rows = []
     for run in grid.runs():
-        rows.append(measure(run, grid.name_of(run), where, lanes))
+        rows.append(measure(run, grid.name_of(run), where, lanes, num_rounds, seconds))
         if as_json:
             print(json.dumps(rows[-1]), flush=True)
     if not as_json:
@@ -145,7 +149,9 @@ def benchmark(keywords):
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for line in table:
             print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-        print(f"{devices.describe(where)}; medians of {ROUNDS} rounds; operations counted in matrix products alone.")
+        print(
+            f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone."
+        )
 
 
 if __name__ == "__main__":

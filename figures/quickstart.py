@@ -13,14 +13,13 @@ def most_delayed(table):
 
 
 def draw(grid):
-    """The figure, and the text printed under it."""
-    table = gj.summary(grid, by="train_fraction")
-    fraction = most_delayed(table)
+    """The figure."""
+    fraction = most_delayed(gj.summary(grid, by="train_fraction"))
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     gj.plot.curves(grid.sel(train_fraction=[fraction]), left)
     left.set_title(f"train fraction {fraction}: {left.get_title()}")
     gj.plot.crossings(grid, "train_fraction", right)
-    return figure, gj.format_summary(table)
+    return figure
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 import grokjax as gj
 
 
-def main(draw: Callable[[xr.Dataset], tuple[Figure, str]], doc: str, result: str, out: str, made_by: str) -> None:
+def main(draw: Callable[[xr.Dataset], Figure], doc: str, result: str, out: str, made_by: str) -> None:
     """Draws a figure from the command line; exits with one sentence and status 1 if that cannot be.
 
     Args:
-      draw: from a result to its figure and the text printed with it.
+      draw: from a result to its figure.
       doc: what the figure is, shown by --help.
       result: default of --result.
       out: default of --out; a PDF is written beside the PNG.
@@ -36,10 +36,8 @@ def main(draw: Callable[[xr.Dataset], tuple[Figure, str]], doc: str, result: str
         except gj.ResultError as error:
             raise ValueError(f"{error} It is made by: {made_by}") from None
         with gj.plot.style():
-            figure, text = draw(grid)
-            picture = gj.plot.save(figure, values.out)
+            picture = gj.plot.save(draw(grid), values.out)
     except (flags.Error, ValueError, OSError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)
-    print(text)
     print(f"result  {values.result}\nfigure  {picture}")

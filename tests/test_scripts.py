@@ -1,0 +1,53 @@
+"""Every script runs at a tiny size, as its user would call it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import grokjax as gj
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ["--modulus=11", "--width=16", "--num_heads=2", "--batch_size=32", "--steps=40", "--num_devices=1"]
+
+
+def call(script, *arguments, succeeds=True):
+    """What a script prints, on standard output and standard error."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode == 0) == succeeds and "Traceback" not in done.stderr, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_the_demo_trains_prints_its_table_and_draws(tmp_path):
+    result, figure = tmp_path / "quickstart.npz", tmp_path / "quickstart.png"
+    told, _ = call("experiments/quickstart.py", *TINY, "--train_fraction=0.4,0.6", "--num_seeds=2", f"--out={result}")
+    header = "train_fraction  runs  memorised  generalised  delayed  median_train  median_val  ratio"
+    assert told.startswith(header) and len(told.splitlines()) == 4
+    assert dict(gj.load(result).sizes) == dict(train_fraction=2, seed=2, step=2)
+    told, _ = call("figures/quickstart.py", f"--result={result}", f"--out={figure}")
+    assert told == f"result  {result}\nfigure  {figure}\n"
+    assert figure.stat().st_size > 10_000 and figure.with_suffix(".pdf").exists()
+
+
+def test_a_figure_without_its_result_names_the_command_that_makes_it(tmp_path):
+    _, told = call("figures/quickstart.py", f"--result={tmp_path / 'no.npz'}", succeeds=False)
+    assert "It is made by: python experiments/quickstart.py" in told and len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", ["experiments/sweep.py", "experiments/quickstart.py", "figures/quickstart.py"])
+def test_every_script_has_help(script):
+    told, _ = call(script, "--help")
+    assert "--out" in told
+
+
+def test_the_benchmark_prints_a_line_of_json_per_configuration():
+    told, _ = call("experiments/benchmark.py", *TINY, "--num_layers=1", "--brief", "--json")
+    (row,) = map(json.loads, told.splitlines())
+    assert row["run_steps_per_second"] > 0 and 0 < row["share_of_peak"] < 1
+    assert row["operations_per_second"] == pytest.approx(row["run_steps_per_second"] * row["step_operations"])
