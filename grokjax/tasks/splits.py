@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 SHUFFLE_ROUNDS = 32
+UNROLLED_ROUNDS = 4
 
 
 def split_order(key: Key[Array, ""], num_examples: int) -> Int[Array, " examples"]:
@@ -80,13 +81,15 @@ def shuffle(key: Key[Array, ""], positions: Int[Array, " batch"], count: Int[Arr
     """
     offsets, salts = jax.random.bits(key, (2, SHUFFLE_ROUNDS), jnp.uint32)
     offsets = (offsets % count.astype(jnp.uint32)).astype(jnp.int32)
-    for i in range(SHUFFLE_ROUNDS):
+
+    def swap(i, positions):
         partner = offsets[i] - positions
         partner = jnp.where(partner < 0, partner + count, partner)
         pair = jnp.maximum(positions, partner).astype(jnp.uint32)
-        swap = _mix(pair ^ salts[i]) >> 31 == 1
-        positions = jnp.where(swap, partner, positions)
-    return positions
+        return jnp.where(_mix(pair ^ salts[i]) >> 31 == 1, partner, positions)
+
+    # A loop: unrolled, compilers that fuse by copying operands take exponential time in the number of rounds.
+    return jax.lax.fori_loop(0, SHUFFLE_ROUNDS, swap, positions, unroll=UNROLLED_ROUNDS)
 
 
 def _mix(x: UInt[Array, "*shape"]) -> UInt[Array, "*shape"]:
