@@ -17,6 +17,7 @@ import time
 import jax
 import numpy as np
 
+from grokjax.config import ConfigError
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import default_lanes, make_groups
 from grokjax.sweeps.flags import guarded
@@ -137,7 +138,8 @@ def benchmark(keywords):
     config = keywords.pop("config")
     zipped = keywords.pop("zip", ())
     for name in ("out", "overwrite", "dry_run", "progress"):
-        keywords.pop(name, None)
+        if keywords.pop(name, None) is not None:
+            raise ConfigError(f"{name} is no flag of the benchmark, which prints and writes nothing. Leave it out.")
     grid = make_grid(config, keywords, zipped)
     rows = []
     for run in grid.runs():

@@ -29,6 +29,8 @@ def main(draw: Callable[[xr.Dataset], Figure], doc: str, result: str, out: str, 
         if values.help:
             print(f"{doc.strip()}\n\n{values.get_help()}")
             return
+        if not values.out.endswith(".png"):
+            raise ValueError(f"out={values.out} does not end in .png. Try --out={out}.")
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
         try:

@@ -10,7 +10,7 @@ import numpy as np
 
 EPSILON = float(np.finfo(np.float32).eps)
 
-QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+QUICK = {"xla_backend_optimization_level": 0}
 """Compiler options for tests that compile much and compute little, where only rounding depends on them."""
 
 

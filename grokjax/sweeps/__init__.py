@@ -7,6 +7,7 @@ import datetime
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,10 +69,13 @@ def sweep(
       ResultError: if `out` cannot be read or written.
       Interrupted: after Ctrl-C or SIGTERM; the runs that had ended are saved.
     """
+    for name, count in (("lanes", lanes), ("num_devices", num_devices)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ConfigError(f"{name}={count} is out of range: it must be a whole number of at least 1.")
+    if not isinstance(config, Config):
+        raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)
     runs = grid.runs()
-    if lanes is not None and lanes < 1:
-        raise ConfigError(f"lanes={lanes} is out of range: it must be at least 1.")
     path = None if out is None else _checked_path(out)
     described = collect.described(grid, runs)
     kept, records = _kept(path, described, runs) if path and not overwrite else (None, {})
@@ -103,9 +107,12 @@ def _checked_path(out) -> Path:
         raise ConfigError(f"out={out} is a folder. Name a file in it, such as --out={path / 'sweep.npz'}.")
     if not path.parent.is_dir():
         raise ConfigError(f"out={out} lies in a folder that does not exist. Make {path.parent}, or choose another.")
-    if not os.access(path.parent, os.W_OK):
-        raise ConfigError(f"out={out} lies in a folder that cannot be written to. Choose another.")
-    return path
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        told = error.strerror or error
+        raise ConfigError(f"out={out} lies in a folder that cannot be written to ({told}). Choose another.") from None
 
 
 def _kept(path: Path, described, runs: Sequence[Run]) -> tuple[Any, dict[str, Record]]:
@@ -167,7 +174,8 @@ class _Sweep(Observer):
                 results.write(self.path, arrays, meta)
         done = sum(run.run_id in self.records for run in self.runs)
         if signals and done < len(self.runs):
-            kept = f"{done} of {len(self.runs)} runs are saved in {self.path}" if self.path else "Nothing is saved"
+            saved = self.path and self.records
+            kept = f"{done} of {len(self.runs)} runs are saved in {self.path}" if saved else "No run had ended to save"
             raise Interrupted(f"Interrupted. {kept}; the same command continues.", signals[0])
         if self.path:
             _say(f"Wrote {self.path} ({len(self.runs)} runs) in {self.meter.seconds:.0f} s.", shows)

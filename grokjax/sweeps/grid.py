@@ -107,6 +107,8 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     fixed, axes = {}, {}
     for name, value in _with_seeds(values).items():
         if isinstance(value, Mapping):
+            if not all(isinstance(overrides, Mapping) for overrides in value.values()):
+                raise ConfigError(f"{name} must map labels to settings, such as {{'a': {{'weight_decay': 0.0}}}}.")
             points = [dict(overrides) for overrides in value.values()]
             axes[name] = Axis((name,), (tuple(map(str, value)),), tuple(points))
         elif _is_scalar(value):
@@ -121,6 +123,12 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
         labels = axis.labels[0]
         if twice := [label for i, label in enumerate(labels) if label in labels[:i]]:
             raise ConfigError(f"{name}={twice[0]} is given twice. Each value of an axis may stand once.")
+    for name, axis in axes.items():
+        mine = {n for overrides in axis.overrides for n in overrides}
+        if twice := mine & {n for other in axes if other != name for o in axes[other].overrides for n in o}:
+            raise ConfigError(f"{min(twice)} is set by two axes, {name} among them. Give it in one place.")
+        if twice := mine & set(fixed):
+            raise ConfigError(f"{min(twice)} is given once for all runs and again by {name}. Give it in one place.")
     known = _known_names(base)
     for name in {*fixed, *(n for axis in axes.values() for overrides in axis.overrides for n in overrides)}:
         if name not in known:
@@ -157,6 +165,8 @@ def _label(name: str, point):
 def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tuple[Axis, ...]:
     axes = dict(axes)
     for group in zipped:
+        if isinstance(group, str):
+            raise ConfigError(f"zip holds {group!r}, which is no group of names. Try zip=[['{group}', ...]].")
         for name in group:
             if name not in axes:
                 known = f"The axes are {', '.join(axes)}." if axes else "There is no axis."
