@@ -16,7 +16,7 @@ from grokjax.training import METRICS, Program, RunValues, TableArrays
 LONGEST_DISPATCH = 1000
 """Steps after which the host gets to look in, whatever the evaluation interval: it shows progress and hears Ctrl-C."""
 
-_TRAIN, _VAL = METRICS.index("train_accuracy"), METRICS.index("val_accuracy")
+_VAL = METRICS.index("val_accuracy")
 
 
 @dataclasses.dataclass

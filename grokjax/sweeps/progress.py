@@ -8,7 +8,6 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from grokjax.analysis.crossings import crossing
 from grokjax.sweeps.lanes import Live
 from grokjax.training import METRICS
 
@@ -101,6 +100,3 @@ def clock(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-
-
-__all__ = ["LINE_SECONDS", "Meter", "clock", "crossing"]
