@@ -15,11 +15,21 @@ class Table:
 
     Attributes:
       inputs: [examples, length] int32, token ids below `vocab_size`.
-      labels: [examples, answers] int32, classes below `num_classes`.
+      labels: [examples, answers] int32, classes below `num_classes`; -1 where an answer is not scored in that row.
       answer_positions: the input position whose output is scored against each label, increasing.
       vocab_size: number of token ids.
       num_classes: number of output classes.
       name: how messages and figures call the task, e.g. 'x+y mod 97'.
+      pair: [examples] int32, one number per set of rows that have the same operands in some order; None where a
+        task has no such rows.
+      label_group: [examples] int32: rows of the same non-negative group share a label that each run draws at random
+        from the first `random_classes`; -1 keeps its own. None: all keep theirs. Rows with random labels never
+        validate.
+      random_classes: see `label_group`.
+      part: [examples] int32, which of the `parts` a row belongs to; None where there is one part.
+      parts: names of the parts.
+      part_position: the input position whose token tells the part; None where no token does.
+      part_tokens: the token there, per part.
 
     Two tables are equal when their contents are.
     """
@@ -30,6 +40,13 @@ class Table:
     vocab_size: int
     num_classes: int
     name: str
+    pair: Int[np.ndarray, " examples"] | None = None
+    label_group: Int[np.ndarray, " examples"] | None = None
+    random_classes: int = 0
+    part: Int[np.ndarray, " examples"] | None = None
+    parts: tuple[str, ...] = ()
+    part_position: int | None = None
+    part_tokens: tuple[int, ...] = ()
 
     @property
     def num_examples(self) -> int:
@@ -39,8 +56,14 @@ class Table:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Identifies the table by content."""
-        shape = (self.inputs.shape, self.labels.shape, self.answer_positions, self.vocab_size, self.num_classes)
-        return hashlib.sha256(repr(shape).encode() + self.inputs.tobytes() + self.labels.tobytes()).hexdigest()
+        digest = hashlib.sha256()
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                digest.update(repr((field.name, value.shape, value.dtype.str)).encode() + value.tobytes())
+            elif field.name != "name":
+                digest.update(repr((field.name, value)).encode())
+        return digest.hexdigest()
 
     def __eq__(self, other):
         return isinstance(other, Table) and self.fingerprint == other.fingerprint
