@@ -6,7 +6,11 @@ Each default is written once, where the setting is declared.
 
 import dataclasses
 import difflib
+import hashlib
+import inspect
 import math
+import types
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -50,6 +54,14 @@ NEAR_MISSES = {
     "beta2": "b2",
     "warmup": "warmup_steps",
     "eval_every": "eval_at",
+    "num_train": "train_rows",
+    "n_train": "train_rows",
+    "num_digits": "digits",
+    "clip": "clip_norm",
+    "grad_clip": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "label_noise": "outliers",
+    "metric": "metrics",
     "output_file": "out",
 }
 """Names used elsewhere for our settings, each answered with ours."""
@@ -71,6 +83,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     label: str | None = None,
+    on: float | None = None,
 ):
     """Declares one setting of a frozen dataclass, with its range.
 
@@ -82,6 +95,8 @@ def setting(
       choices: the values allowed, if only these are.
       low, high: closed bounds. above, below: open bounds.
       label: how a figure's axis names it, when the name alone would not do.
+      on: for a per-run setting whose default leaves a whole computation out of the program: what stands for every
+        other value in the program's description. So there are two programs, without it and with it.
 
     Returns:
       A dataclass field carrying all this in its metadata.
@@ -96,14 +111,31 @@ def setting(
         above=above,
         below=below,
         label=label,
+        on=on,
         optional=default is None,
     )
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def settings(owner) -> dict[str, dataclasses.Field]:
-    """The settings declared by a dataclass or an instance of one, by name."""
-    return {f.name: f for f in dataclasses.fields(owner) if "role" in f.metadata}
+    """The settings declared by a dataclass or an instance of one, by name.
+
+    A dataclass that declares none, such as a user's own Flax module, has its plain fields as settings: those whose
+    default is a number, a name, true or false.
+    """
+    fields = {f.name: f for f in dataclasses.fields(owner)}
+    declared = {name: f for name, f in fields.items() if "role" in f.metadata}
+    return declared or {name: _plain_setting(f) for name, f in fields.items() if isinstance(f.default, PLAIN)}
+
+
+PLAIN = (bool, int, float, str)
+
+
+def _plain_setting(field: dataclasses.Field) -> dataclasses.Field:
+    """A field that is not declared by `setting`, as if it were."""
+    declared = setting(field.default, f"default: {field.default}")
+    declared.name = field.name
+    return declared
 
 
 def check_settings(owner) -> None:
@@ -183,9 +215,16 @@ def unknown_name(what: str, name: str, known) -> ConfigError:
 
 
 def program_part(owner):
-    """`owner` with every per-run setting put back to its default: what the compiled program depends on."""
-    defaults = {name: f.default for name, f in settings(owner).items() if f.metadata["role"] == RUN}
-    return dataclasses.replace(owner, **defaults)
+    """`owner` with every per-run setting put back to its default: what the compiled program depends on.
+
+    A setting that is left out of the program at its default stands at its default, or `on` for all other values.
+    """
+    same = {}
+    for name, field in settings(owner).items():
+        if field.metadata["role"] == RUN:
+            on = field.metadata["on"]
+            same[name] = field.default if on is None or getattr(owner, name) == field.default else on
+    return dataclasses.replace(owner, **same)
 
 
 def run_part(owner) -> dict[str, float]:
@@ -201,7 +240,8 @@ class Config:
     """Everything one run is told.
 
     A run is a pure function of this. `task`, `model` and `optimizer` are objects with settings of their own
-    (see `grokjax.tasks`, `grokjax.models`, `grokjax.optimizers`); the rest is here.
+    (see `grokjax.tasks`, `grokjax.models`, `grokjax.optimizers`); `metrics` are names, or functions by name (see
+    `grokjax.metrics`); the rest is here.
 
     Raises:
       ConfigError: for a value out of range, or a combination that leaves nothing to train or to validate on.
@@ -215,22 +255,49 @@ class Config:
     init_seed: int | None = setting(None, "seed of the initial parameters; default: seed", **SEED)
     batch_seed: int | None = setting(None, "seed of the order of batches; default: seed", **SEED)
     dropout_seed: int | None = setting(None, "seed of the dropout masks; default: seed", **SEED)
+    label_seed: int | None = setting(None, "seed of random labels and outliers; default: seed", **SEED)
+    noise_seed: int | None = setting(None, "seed of noise on gradient, update and weights; default: seed", **SEED)
     train_fraction: float = setting(
         0.5,
         "share of the table's rows that train; the others validate",
         role=RUN,
         above=0.0,
-        below=1.0,
+        high=1.0,
         label="train fraction (alpha)",
+    )
+    train_rows: int | None = setting(
+        None, "rows that train, instead of a fraction", role=RUN, kind=int, low=1, label="training rows N"
+    )
+    split_by: str = setting(
+        "row", "what falls on one side of the split: a row, or all rows of an unordered pair", choices=("row", "pair")
+    )
+    outliers: int = setting(
+        0, "training rows whose answer is replaced by that of another", role=RUN, low=0, label="outliers k"
     )
     batch_rule: str = setting(
         "shuffled",
-        "how rows become batches: reshuffled each epoch, the same batches each epoch, or all rows at once",
-        choices=("shuffled", "fixed", "full"),
+        "how rows become batches: reshuffled each epoch, the same batches each epoch, all rows at once, or new rows "
+        "in each step, drawn without end",
+        choices=("shuffled", "fixed", "full", "stream"),
     )
     batch_size: int = setting(512, "rows in a batch (the last of an epoch may be short); unused by 'full'", low=1)
-    dropout: float = setting(0.0, "dropout rate on embeddings and residual branches", role=RUN, low=0.0, below=1.0)
+    min_batches: int | None = setting(
+        None,
+        "shrink the batch so that an epoch has at least so many; default: too large a batch is an error",
+        kind=int,
+        low=1,
+    )
+    dropout: float = setting(
+        0.0, "dropout rate on embeddings and residual branches", role=RUN, low=0.0, below=1.0, on=0.5
+    )
+    weight_noise: float = setting(
+        0.0, "deviation of Gaussian noise on the weights in each training step", role=RUN, low=0.0, on=1.0
+    )
     init_scale: float = setting(1.0, "factor on every initial matrix and embedding", role=RUN, above=0.0)
+    output_scale: float = setting(1.0, "factor alpha on the logits", role=RUN, above=0.0, label="output scale alpha")
+    centred: bool = setting(False, "subtract the initial function's logits: alpha * (f - f0)")
+    loss: str = setting("cross_entropy", "what training lowers", choices=("cross_entropy", "stablemax"))
+    loss_dtype: str = setting("float32", "dtype in which logits become a loss", choices=("float32", "float64"))
     precision: str = setting(
         "float32",
         "precision of matrix products",
@@ -247,40 +314,93 @@ class Config:
         high=1.0,
     )
     hold_steps: int = setting(100, "steps over which a reached accuracy must hold", role=HOST, low=0)
+    metrics: Any = ()
 
     def __post_init__(self):
         check_settings(self)
         parse_eval_at(self.eval_at)
+        object.__setattr__(self, "metrics", _metric_pairs(self.metrics))
+        if self.batch_rule == "stream":
+            if not hasattr(self.task, "sample"):
+                raise ConfigError(
+                    f"batch_rule=stream needs a task that draws new rows without end, and {self.task.name} is a finite "
+                    "table. Try --batch_rule=shuffled, or --task=digits."
+                )
+        else:
+            self._check_split()
+
+    def _check_split(self):
         num_examples, num_train = self.task.num_examples, self.num_train
-        where = f"train_fraction={self.train_fraction} leaves {num_train} of {num_examples} rows of {self.task.name}"
-        least = 1 if self.batch_rule == "full" else self.batch_size
-        if num_train < least:
+        told = "train_rows" if self.train_rows else "train_fraction"
+        where = f"{told}={getattr(self, told)} leaves {num_train} of {num_examples} rows of {self.task.name}"
+        if self.train_rows and self.train_rows > self._first_rows:
+            raise ConfigError(
+                f"train_rows={self.train_rows} is out of range: {self.task.name} has {self._first_rows} rows. "
+                f"Try --train_rows={self._first_rows // 2}."
+            )
+        least = 1 if self.batch_rule == "full" else self.batch_rows
+        if num_train < least or num_train == 0:
             short = "" if least == 1 else f", fewer than one batch of {least}"
             smaller = "" if least == 1 else " or a smaller --batch_size"
             raise ConfigError(f"{where} to train on{short}. Try --train_fraction=0.3,0.5{smaller}.")
-        if num_train >= num_examples:
+        if num_train >= num_examples and not getattr(self.task, "memorises", False):
             raise ConfigError(f"{where} to train on, none to validate on. Try --train_fraction=0.3,0.5.")
+        if self.outliers > num_train:
+            raise ConfigError(f"outliers={self.outliers} is out of range: {where} to train on. Try fewer outliers.")
+
+    @property
+    def _first_rows(self) -> int:
+        """Rows of the task's first part: all, but for a mixture."""
+        return getattr(self.task, "first_rows", self.task.num_examples)
+
+    @property
+    def part_rows(self) -> tuple[int, ...]:
+        """Rows that train, per part of the task.
+
+        Of the first, `train_rows`, or the fraction's decimal value times its rows, rounded down, in exact arithmetic.
+        """
+        first = self.train_rows
+        if first is None:
+            first = int(Fraction(repr(self.train_fraction)) * self._first_rows)
+        return first, *getattr(self.task, "fixed_rows", ())
 
     @property
     def num_train(self) -> int:
-        """Rows that train: the fraction's decimal value times the rows, rounded down, in exact arithmetic."""
-        return int(Fraction(repr(self.train_fraction)) * self.task.num_examples)
+        """Rows of the table that train; 0 where every step draws new ones."""
+        return 0 if self.batch_rule == "stream" else sum(self.part_rows)
 
     @property
     def batch_rows(self) -> int:
         """Rows of the (padded) array a step works on; a function of this run alone."""
-        return padded(self.num_train) if self.batch_rule == "full" else self.batch_size
+        if self.batch_rule == "full":
+            return padded(self.num_train)
+        if self.min_batches is None or self.batch_rule == "stream":
+            return self.batch_size
+        return max(1, min(self.batch_size, -(-self.num_train // self.min_batches)))
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer updates in which every training row is seen once."""
-        return 1 if self.batch_rule == "full" else -(-self.num_train // self.batch_size)
+        """Optimizer updates in which every training row is seen once; 1 where there are no epochs."""
+        return 1 if self.batch_rule in ("full", "stream") else -(-self.num_train // self.batch_rows)
 
     @property
     def seeds(self) -> dict[str, int]:
         """The seed of each random stream."""
-        pinned = dict(split=self.split_seed, init=self.init_seed, batch=self.batch_seed, dropout=self.dropout_seed)
-        return {stream: self.seed if value is None else value for stream, value in pinned.items()}
+        streams = ("split", "init", "batch", "dropout", "label", "noise")
+        pinned = {stream: getattr(self, f"{stream}_seed") for stream in streams}
+        return {stream: self.seed if seed is None else seed for stream, seed in pinned.items()}
+
+
+def _metric_pairs(asked) -> tuple[tuple[str, Callable | None], ...]:
+    """Names, or functions by name, as pairs of a name and its function or None."""
+    if isinstance(asked, str):
+        asked = [name.strip() for name in asked.split(",") if name.strip()]
+    if isinstance(asked, Mapping):
+        return tuple(asked.items())
+    pairs = tuple((item, None) if isinstance(item, str) else item for item in asked)
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        raise ConfigError(f"metrics={asked} is no list of names. Try metrics=['weight_norm'] or {{'mine': function}}.")
+    return pairs
 
 
 def padded(count: int) -> int:
@@ -321,3 +441,81 @@ def evaluated_steps(eval_at: str, steps: int) -> np.ndarray:
         inner = min(grids, key=lambda grid: abs(np.log(len(grid) / count)))
     inner = inner[inner < steps]
     return np.unique(np.concatenate([[0], inner, [steps]])).astype(np.int64)
+
+
+DEEPEST_CODE = 6
+"""How far `source_hash` follows what a function refers to."""
+
+
+def code_identity(code: Callable) -> str:
+    """What tells a user's function or class from others: its qualified name, '#' and its `source_hash`."""
+    return f"{getattr(code, '__qualname__', type(code).__qualname__)}#{source_hash(code)}"
+
+
+def source_hash(function: Callable) -> str:
+    """Identifies code by its text, and by what the text alone does not tell: 12 hexadecimal digits.
+
+    Besides the source it sees the values of enclosing variables and defaults. Where there is no source, or several
+    lambdas share a line, it sees the compiled code, which changes with the version of Python.
+
+    Args:
+      function: or any other callable: a class is told by its text, an object by its class and its attributes.
+
+    Returns:
+      The first 12 hexadecimal digits of a SHA-256.
+    """
+    return hashlib.sha256(_code_text(function, ()).encode()).hexdigest()[:12]
+
+
+def _code_text(value, seen: tuple[int, ...]) -> str:
+    """What tells one function, or a value that a function refers to, from another."""
+    if id(value) in seen or len(seen) > DEEPEST_CODE:
+        return type(value).__qualname__
+    seen = (*seen, id(value))
+    if isinstance(value, types.FunctionType):
+        cells = [_cell_text(cell, seen) for cell in value.__closure__ or ()]
+        defaults = _code_text((value.__defaults__, value.__kwdefaults__), seen)
+        return f"{_source_text(value, value.__code__)} {cells} {defaults}"
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if hasattr(value, "__array__") and not isinstance(value, np.generic | type):
+        value = np.asarray(value)
+        return f"{value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, Mapping):
+        return repr([(str(key), _code_text(item, seen)) for key, item in value.items()])
+    if isinstance(value, list | tuple):
+        return repr([_code_text(item, seen) for item in value])
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
+        return repr(value)
+    if isinstance(value, type):
+        return _source_text(value, None)
+    if isinstance(value, types.MethodType):
+        return f"{_code_text(value.__func__, seen)} {_code_text(value.__self__, seen)}"
+    if hasattr(value, "__qualname__"):
+        return f"{getattr(value, '__module__', None)}.{value.__qualname__}"
+    partial = [getattr(value, name, None) for name in ("func", "args", "keywords")]
+    held = getattr(value, "__dict__", {})
+    return f"{_source_text(type(value), None)} {_code_text(held, seen)} {_code_text(partial, seen)}"
+
+
+def _cell_text(cell: types.CellType, seen: tuple[int, ...]) -> str:
+    try:
+        return _code_text(cell.cell_contents, seen)
+    except ValueError:  # a variable that has no value yet
+        return "empty"
+
+
+def _source_text(definition, code: types.CodeType | None) -> str:
+    """The source of a function or class; with its compiled code, or its name, where that does not tell enough."""
+    try:
+        source = inspect.getsource(definition)
+    except (OSError, TypeError):
+        source = None
+    if source is not None and (code is None or source.count("lambda") < 2):
+        return source
+    return f"{definition.__module__}.{definition.__qualname__}" if code is None else _compiled_text(code)
+
+
+def _compiled_text(code: types.CodeType) -> str:
+    constants = [_compiled_text(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {constants} {code.co_names} {code.co_varnames}"

@@ -1,41 +1,113 @@
-"""What training lowers and what is measured: cross-entropy and accuracy, one number per row."""
+"""What training lowers and what is measured of a row: cross-entropy and its variants, accuracy.
+
+A label of -1 marks an answer that is not scored in its row.
+"""
+
+import contextlib
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 
 def cross_entropy(
     logits: Float[Array, "batch answers classes"], labels: Int[Array, "batch answers"]
-) -> Float[Array, " batch"]:
-    """The negative log-likelihood of the right classes, in nats, the mean over a row's answers.
+) -> Float[Array, "batch answers"]:
+    """The negative log-likelihood of the right classes, in nats; 0 where an answer is not scored.
 
     Args:
       logits: unnormalised log-probabilities.
-      labels: the right classes.
+      labels: the right classes; -1: not scored.
 
     Returns:
-      [batch].
+      [batch, answers], in the dtype of the logits.
     """
-    right = labels[..., None] == jnp.arange(logits.shape[-1], dtype=labels.dtype)
-    return -jnp.where(right, jax.nn.log_softmax(logits), 0.0).sum(-1).mean(-1)
+    return -_of_right(jax.nn.log_softmax(logits), labels)
 
 
-def accuracy(
+def stablemax(
     logits: Float[Array, "batch answers classes"], labels: Int[Array, "batch answers"]
-) -> Float[Array, " batch"]:
-    """1.0 for a row all of whose answers are right, else 0.0; ties go to the lower class.
+) -> Float[Array, "batch answers"]:
+    """Cross-entropy with s(x)/sum s in place of softmax, s(x) = x + 1 for x >= 0 and 1/(1 - x) below.
+
+    s grows as a power and not exponentially, so that no row's probability rounds to 1 (softmax collapse).
 
     Args:
-      logits: unnormalised log-probabilities.
-      labels: the right classes.
+      logits: of any size.
+      labels: the right classes; -1: not scored.
 
     Returns:
-      [batch].
+      [batch, answers], in nats, in the dtype of the logits.
+
+    Source: Prieto et al. 2025, arXiv:2501.04697.
     """
-    return (jnp.argmax(logits, -1) == labels).all(-1).astype(logits.dtype)
+    up, down = jnp.maximum(logits, 0), jnp.maximum(-logits, 0)
+    total = ((1 + up) / (1 + down)).sum(-1, keepdims=True)
+    return -_of_right(jnp.log1p(up) - jnp.log1p(down) - jnp.log(total), labels)
+
+
+def _of_right(values, labels):
+    """[batch, answers]: the values [batch, answers, classes] at the right classes; 0 where none is right."""
+    right = labels[..., None] == jnp.arange(values.shape[-1], dtype=labels.dtype)
+    return jnp.where(right, values, jnp.zeros((), values.dtype)).sum(-1)
+
+
+LOSSES = {"cross_entropy": cross_entropy, "stablemax": stablemax}
+"""Losses by the name the command line uses."""
+
+
+def in_dtype(dtype: str):
+    """A context in which arrays may have this dtype, 'float32' or 'float64'."""
+    return jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
+
+
+def answer_losses(
+    logits: Float[Array, "batch answers classes"],
+    labels: Int[Array, "batch answers"],
+    loss: str = "cross_entropy",
+    dtype: str = "float32",
+) -> Float[Array, "batch answers"]:
+    """A loss by name, computed in a dtype of its own.
+
+    In float32 a cross-entropy below about 1e-7 is exactly 0 and so is its gradient; in float64 below about 1e-16.
+
+    Args:
+      logits: of the model, in float32.
+      labels: the right classes; -1: not scored.
+      loss: one of `LOSSES`; static.
+      dtype: 'float32' or 'float64'; static.
+
+    Returns:
+      [batch, answers] float32.
+    """
+    with in_dtype(dtype):
+        return LOSSES[loss](logits.astype(dtype), labels).astype(logits.dtype)
+
+
+def scored(labels: Int[Array, "batch answers"]) -> Bool[Array, "batch answers"]:
+    """True where an answer counts."""
+    return labels >= 0
+
+
+def correct(
+    logits: Float[Array, "batch answers classes"], labels: Int[Array, "batch answers"]
+) -> Bool[Array, "batch answers"]:
+    """True where the largest logit is that of the right class; ties go to the lower class. False: not scored."""
+    return jnp.argmax(logits, -1) == labels
+
+
+def row_loss(losses: Float[Array, "batch answers"], labels: Int[Array, "batch answers"]) -> Float[Array, " batch"]:
+    """[batch]: the mean over a row's scored answers."""
+    if losses.shape[1] == 1:
+        return losses[:, 0]
+    return losses.sum(-1) / jnp.maximum(scored(labels).sum(-1), 1).astype(losses.dtype)
+
+
+def row_accuracy(right: Bool[Array, "batch answers"], labels: Int[Array, "batch answers"]) -> Float[Array, " batch"]:
+    """[batch]: 1.0 for a row all of whose scored answers are right, else 0.0."""
+    return (right | ~scored(labels)).all(-1).astype(jnp.float32)
 
 
 def weighted_mean(values: Float[Array, " batch"], weights: Float[Array, " batch"]) -> Float[Array, ""]:
-    """The mean of the values whose weight is 1 (weights are 0 or 1)."""
+    """The mean of the values whose weight is 1 (weights are 0 or 1); NaN where there is none."""
     return (values * weights).sum() / weights.sum()

@@ -1,42 +1,85 @@
 """What trains the parameters: optax chains by name, each hyperparameter a per-run value.
 
 Every optimizer is a frozen dataclass; `chain` builds the optax transformation from its hyperparameters, which may be
-traced, so that each of them can be an axis of a sweep without recompiling.
+traced, so that each of them can be an axis of a sweep without recompiling. What an optimizer leaves out at its default,
+such as noise of deviation 0, is no part of the program.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Key
 
-from grokjax.config import RUN, check_settings, setting
+from grokjax.config import RUN, Config, ConfigError, check_settings, setting, settings, code_identity
 
 Hyperparameters = Mapping[str, Float[Array, ""]]
+
+DECAYS = ("zero", "init", "jiggle", "gradient")
+"""Kinds of weight decay: what the parameters are drawn to, or how else the decay acts."""
 
 
 def _hyperparameter(default: float, help: str, **bounds):
     return setting(default, help, role=RUN, kind=float, **bounds)
 
 
+def _weight_decay(default: float):
+    return _hyperparameter(
+        default,
+        "decay of the parameters, times the learning rate unless in the gradient",
+        low=0.0,
+        label="weight decay",
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """Learning rate, warm-up and decoupled weight decay, which all optimizers share.
+    """What all optimizers share: learning rate and warm-up, weight decay, and what is done to gradient and update.
 
-    The update is -lr_t * (direction + weight_decay * parameter) on *all* parameters, biases and norms included.
+    In this order: noise is added to the gradient; Grokfast amplifies its slow part; its part along each tensor is
+    taken away; its global norm is clipped; L2 is added to it; the optimizer turns it into a direction; noise is added
+    to that; the parameters move by -lr_t * direction and decay; their norm is put back to what it was at first.
     lr_t rises linearly from 0 over `warmup_steps` updates: the first update has learning rate 0.
 
-    Source: decoupled decay, Loshchilov and Hutter 2019, arXiv:1711.05101; warm-up and decay on all parameters, Power
-    et al. 2022, arXiv:2201.02177.
+    Weight decay acts on *all* parameters p, biases and norms included, beside the direction d, in one of four ways:
+    'zero' -lr_t * (d + weight_decay * p); 'init' -lr_t * (d + weight_decay * (p - p_0)) with p_0 the initial value;
+    'jiggle' p * exp(n * lr_t * weight_decay) - lr_t * d with one n ~ N(0, 1) for each tensor and update; 'gradient'
+    weight_decay * p is added to the gradient (L2), before the optimizer sees it.
+
+    Source: decoupled decay, Loshchilov and Hutter 2019, arXiv:1711.05101; decay on all parameters, its kinds, warm-up
+    and update noise, Power et al. 2022, arXiv:2201.02177; Grokfast, Lee et al. 2024, arXiv:2405.20233; orthogonal
+    gradient, Prieto et al. 2025, arXiv:2501.04697; the fixed norm, Liu et al. 2023, arXiv:2210.01117.
     """
 
     learning_rate: float = _hyperparameter(1e-3, "step size after warm-up", low=0.0, label="learning rate")
-    weight_decay: float = _hyperparameter(
-        0.0, "decoupled decay towards zero, per unit of learning rate", low=0.0, label="weight decay"
+    weight_decay: float = _weight_decay(0.0)
+    decay: str = setting(
+        "zero",
+        "weight decay towards zero or the initial weights, as random factors, or in the gradient",
+        choices=DECAYS,
     )
     warmup_steps: float = _hyperparameter(10.0, "updates over which the learning rate rises from 0", low=0.0)
+    clip_norm: float = _hyperparameter(0.0, "largest norm of the whole gradient; 0: not clipped", low=0.0, on=1.0)
+    gradient_noise: float = _hyperparameter(
+        0.0, "deviation of Gaussian noise on the gradient", low=0.0, on=1.0, label="gradient noise"
+    )
+    update_noise: float = _hyperparameter(
+        0.0, "deviation of Gaussian noise on the update, times the learning rate", low=0.0, on=1.0, label="update noise"
+    )
+    grokfast: str = setting(
+        "none",
+        "amplify the slow part of the gradient: an exponential or a moving average of it",
+        choices=("none", "ema", "ma"),
+    )
+    grokfast_lamb: float = _hyperparameter(2.0, "how much of the average is added to the gradient", low=0.0)
+    grokfast_alpha: float = _hyperparameter(0.98, "decay of Grokfast's exponential average", low=0.0, below=1.0)
+    grokfast_window: int = setting(100, "updates in Grokfast's moving average", low=1, high=10_000)
+    orthogonal_gradient: bool = setting(False, "take away the gradient's part along each tensor, keep its norm")
+    fixed_norm: bool = setting(False, "scale all parameters back to their initial total norm after each update")
 
     def __post_init__(self):
         check_settings(self)
@@ -45,30 +88,181 @@ class Optimizer:
         """The transformation from gradient to (uphill) direction, before decay and learning rate."""
         raise NotImplementedError
 
-    def chain(self, hyper: Hyperparameters) -> optax.GradientTransformation:
+    def chain(self, hyper: Hyperparameters) -> optax.GradientTransformationExtraArgs:
         """The whole transformation from gradient to update.
 
         Args:
           hyper: the hyperparameters by name, as scalars that may be traced.
 
         Returns:
-          An optax transformation; its `update` needs the parameters.
+          An optax transformation; its `update` needs the parameters, and a `key` for what is random in it.
         """
-        return optax.chain(
-            self.direction(hyper),
-            optax.add_decayed_weights(hyper["weight_decay"]),
-            optax.scale_by_learning_rate(_warmed_up(hyper["learning_rate"], hyper["warmup_steps"])),
-        )
+        parts = []
+        if self.gradient_noise:
+            parts.append(_add_noise(hyper["gradient_noise"], 0))
+        if self.grokfast == "ema":
+            parts.append(_grokfast_ema(hyper["grokfast_alpha"], hyper["grokfast_lamb"]))
+        if self.grokfast == "ma":
+            parts.append(_grokfast_ma(self.grokfast_window, hyper["grokfast_lamb"]))
+        if self.orthogonal_gradient:
+            parts.append(_orthogonal())
+        if self.clip_norm:
+            parts.append(_clip(hyper["clip_norm"]))
+        if self.decay == "gradient":
+            parts.append(optax.add_decayed_weights(hyper["weight_decay"]))
+        parts.append(self.direction(hyper))
+        if self.update_noise:
+            parts.append(_add_noise(hyper["update_noise"], 1))
+        parts.append(_step(hyper, self.decay))
+        if self.fixed_norm:
+            parts.append(_keep_norm())
+        return optax.with_extra_args_support(optax.chain(*parts))
 
 
-def _warmed_up(learning_rate, warmup_steps):
-    """The schedule lr * min(1, t / warmup_steps) of the updates t done before."""
+def _transformation(init: Callable, update: Callable) -> optax.GradientTransformationExtraArgs:
+    """A transformation whose update is told the key: (updates, state, params, key) -> (updates, state)."""
 
-    def schedule(count):
-        share = count.astype(jnp.float32) / jnp.maximum(warmup_steps, 1.0)
-        return learning_rate * jnp.where(warmup_steps > 0, jnp.minimum(share, 1.0), 1.0)
+    def told(updates, state, params=None, *, key=None, **_):
+        return update(updates, state, params, key)
 
-    return schedule
+    return optax.GradientTransformationExtraArgs(init, told)
+
+
+def _stateless(update: Callable) -> optax.GradientTransformationExtraArgs:
+    """A transformation without state: (updates, params, key) -> updates."""
+    return _transformation(
+        lambda params: optax.EmptyState(), lambda updates, state, params, key: (update(updates, params, key), state)
+    )
+
+
+def normal_like(key: Key[Array, ""], tree, deviation: Float[Array, ""]):
+    """Gaussian numbers of this deviation in the shapes of a tree."""
+    leaves, structure = jax.tree.flatten(tree)
+    keys = jax.random.split(key, len(leaves))
+    noise = [deviation * jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, noise)
+
+
+def _add_noise(deviation, stream: int):
+    """Adds Gaussian noise; `stream` tells two noises of one update apart."""
+
+    def update(updates, params, key):
+        return jax.tree.map(jnp.add, updates, normal_like(jax.random.fold_in(key, stream), updates, deviation))
+
+    return _stateless(update)
+
+
+def _grokfast_ema(alpha, lamb):
+    """g + lamb * m, with m <- alpha * m + (1 - alpha) * g and m_1 = g_1 (as Lee et al.'s code begins)."""
+
+    class State(NamedTuple):
+        begun: Float[Array, ""]
+        mean: Any
+
+    def init(params):
+        return State(jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, params))
+
+    def update(gradient, state, params, key):
+        kept = jnp.where(state.begun > 0, alpha, 0.0).astype(jnp.float32)
+        mean = jax.tree.map(lambda m, g: kept * m + (1 - kept) * g, state.mean, gradient)
+        return jax.tree.map(lambda g, m: g + lamb * m, gradient, mean), State(jnp.ones((), jnp.float32), mean)
+
+    return _transformation(init, update)
+
+
+def _grokfast_ma(window: int, lamb):
+    """g + lamb * (mean of the last `window` gradients), once there are so many; keeps them all."""
+
+    class State(NamedTuple):
+        count: Int[Array, ""]
+        last: Any
+
+    def init(params):
+        return State(jnp.zeros((), jnp.int32), jax.tree.map(lambda p: jnp.zeros((window, *p.shape), p.dtype), params))
+
+    def update(gradient, state, params, key):
+        last = jax.tree.map(lambda kept, g: kept.at[state.count % window].set(g), state.last, gradient)
+        full = (state.count + 1 >= window).astype(jnp.float32)
+        amplified = jax.tree.map(lambda g, kept: g + lamb * full * kept.mean(0), gradient, last)
+        return amplified, State(state.count + 1, last)
+
+    return _transformation(init, update)
+
+
+def _orthogonal():
+    """Each tensor's gradient without its part along the tensor, scaled to the norm it had."""
+
+    def update(gradient, params, key):
+        def across(g, p):
+            rest = g - (p * g).sum() / ((p * p).sum() + 1e-30) * p
+            return rest * (_norm([g]) / (_norm([rest]) + 1e-30))
+
+        return jax.tree.map(across, gradient, params)
+
+    return _stateless(update)
+
+
+def _norm(leaves) -> Float[Array, ""]:
+    return jnp.sqrt(sum((leaf * leaf).sum() for leaf in leaves))
+
+
+def _clip(largest):
+    """The gradient, scaled down where its global norm exceeds `largest`."""
+
+    def update(gradient, params, key):
+        factor = jnp.minimum(1.0, largest / (_norm(jax.tree.leaves(gradient)) + 1e-30))
+        return jax.tree.map(lambda g: g * factor, gradient)
+
+    return _stateless(update)
+
+
+class _StepState(NamedTuple):
+    count: Int[Array, ""]
+    initial: Any
+
+
+def _step(hyper: Hyperparameters, decay: str):
+    """From direction to update: learning rate with warm-up, and the decay that is not in the gradient."""
+
+    def init(params):
+        return _StepState(jnp.zeros((), jnp.int32), params if decay == "init" else None)
+
+    def update(direction, state, params, key):
+        rate, strength = _warmed_up(hyper, state.count), hyper["weight_decay"]
+        if decay == "zero":
+            moved = jax.tree.map(lambda d, p: -rate * (d + strength * p), direction, params)
+        elif decay == "init":
+            moved = jax.tree.map(lambda d, p, p0: -rate * (d + strength * (p - p0)), direction, params, state.initial)
+        else:
+            moved = jax.tree.map(lambda d: -rate * d, direction)
+        if decay == "jiggle":
+            scalars = jax.tree.map(lambda p: jnp.zeros((), p.dtype), params)
+            exponents = normal_like(jax.random.fold_in(key, 2), scalars, rate * strength)
+            moved = jax.tree.map(lambda m, p, n: m + p * jnp.expm1(n), moved, params, exponents)
+        return moved, _StepState(state.count + 1, state.initial)
+
+    return _transformation(init, update)
+
+
+def _warmed_up(hyper: Hyperparameters, count: Int[Array, ""]) -> Float[Array, ""]:
+    """lr * min(1, t / warmup_steps) after t updates."""
+    warmup = hyper["warmup_steps"]
+    share = count.astype(jnp.float32) / jnp.maximum(warmup, 1.0)
+    return hyper["learning_rate"] * jnp.where(warmup > 0, jnp.minimum(share, 1.0), 1.0)
+
+
+def _keep_norm():
+    """Changes the update so that all parameters together keep the norm they had at first."""
+
+    def init(params):
+        return _norm(jax.tree.leaves(params))
+
+    def update(updates, state, params, key):
+        moved = jax.tree.map(jnp.add, params, updates)
+        factor = state / (_norm(jax.tree.leaves(moved)) + 1e-30)
+        return jax.tree.map(lambda m, p: m * factor - p, moved, params), state
+
+    return _transformation(init, update)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +284,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay, 1 by default as in Power et al. 2022, arXiv:2201.02177."""
 
-    weight_decay: float = _hyperparameter(
-        1.0, "decoupled decay towards zero, per unit of learning rate", low=0.0, label="weight decay"
-    )
+    weight_decay: float = _weight_decay(1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +326,97 @@ class RmsProp(Optimizer):
         return optax.chain(scaled, optax.trace(hyper["momentum"]))
 
 
-OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": Sgd, "sgd_momentum": SgdMomentum, "rmsprop": RmsProp}
+@dataclasses.dataclass(frozen=True)
+class Muon(Adam):
+    """Muon for the matrices inside the network: the momentum's nearest orthogonal matrix, by Newton and Schulz's iteration.
+
+    Embeddings, the output matrix and vectors are trained by Adam, as its authors do. A matrix [inputs, outputs] moves by
+    sqrt(max(1, outputs / inputs)) times the orthogonal one. Both share the learning rate.
+
+    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/, as optax.contrib has it; on grokking, Tveit
+    et al. 2025, arXiv:2504.16041.
+    """
+
+    momentum: float = _hyperparameter(0.95, "decay of the sum of directions", low=0.0, below=1.0)
+
+    def direction(self, hyper):
+        muon = optax.chain(optax.contrib.scale_by_muon(beta=hyper["momentum"]), _stateless(_scaled_by_shape))
+        return optax.partition({"muon": muon, "adam": super().direction(hyper)}, _muon_labels)
+
+
+def _scaled_by_shape(updates, params, key):
+    return jax.tree.map(lambda u: u * max(1.0, u.shape[1] / u.shape[0]) ** 0.5, updates)
+
+
+def _muon_labels(params):
+    """'muon' for the matrices between embedding and output, 'adam' for all else."""
+
+    def label(path, leaf):
+        names = [str(getattr(part, "key", part)) for part in path]
+        outer = names[0] == "output" or any(name.startswith(("embed", "position")) for name in names)
+        return "adam" if leaf.ndim != 2 or outer else "muon"
+
+    return jax.tree_util.tree_map_with_path(label, params)
+
+
+OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": Sgd, "sgd_momentum": SgdMomentum, "rmsprop": RmsProp, "muon": Muon}
 """Optimizers by the name the command line uses."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Custom:
+    """A user's own optax chain, made by `custom`, which adds the hyperparameters as fields."""
+
+    build: Callable[[types.SimpleNamespace], optax.GradientTransformation]
+
+    def __post_init__(self):
+        check_settings(self)
+
+    @property
+    def identity(self) -> str:
+        """The builder's qualified name and the hash of its source."""
+        return code_identity(self.build)
+
+    def chain(self, hyper: Hyperparameters) -> optax.GradientTransformationExtraArgs:
+        """The user's transformation, given its hyperparameters as attributes; ConfigError if it is none."""
+        made = self.build(types.SimpleNamespace(**hyper))
+        if not (hasattr(made, "init") and hasattr(made, "update")):
+            raise ConfigError(
+                f"The optimizer {self.build.__qualname__} returned {type(made).__name__}, which is no optax "
+                "transformation. Return one, such as optax.adamw(h.learning_rate)."
+            )
+        return optax.with_extra_args_support(made)
+
+
+def custom(
+    build: Callable[[types.SimpleNamespace], optax.GradientTransformation],
+    *,
+    learning_rate: float = 1e-3,
+    **hyperparameters: float,
+) -> Custom:
+    """An optimizer of one's own, each declared hyperparameter an axis that can be swept without recompiling.
+
+    Args:
+      build: given an object whose attributes are the hyperparameters, as scalars that may be traced, returns an optax
+        transformation from gradient to update, learning rate included.
+      learning_rate: its default.
+      **hyperparameters: further ones, with their defaults.
+
+    Returns:
+      An optimizer for `grokjax.Config`.
+
+    Raises:
+      ConfigError: for a name that is a setting of every run already, or a default that is no number.
+    """
+    if twice := sorted(set(hyperparameters) & {*settings(Config), "task", "model", "optimizer", "build"}):
+        raise ConfigError(f"{twice[0]} is a setting of every run already. Give the hyperparameter another name.")
+    declared = {"learning_rate": learning_rate, **hyperparameters}
+    fields = [
+        (name, float, _hyperparameter(default, f"hyperparameter; default: {default}"))
+        for name, default in declared.items()
+    ]
+    made = dataclasses.make_dataclass("Custom", fields, bases=(Custom,), frozen=True)
+    return made(build)
 
 
 def apply(params, updates):

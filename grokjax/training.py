@@ -1,22 +1,26 @@
 """ONE run as pure functions of a static `Program` and traced `RunValues`. Nothing here knows of grids."""
 
 import dataclasses
+import functools
+import inspect
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax import losses, optimizers
-from grokjax.config import Config, program_part, run_part
-from grokjax.models import fitted
-from grokjax.tasks.splits import batch_positions, split_order, train_weights
+from grokjax import losses, metrics, optimizers
+from grokjax.config import Config, ConfigError, program_part, run_part
+from grokjax.models import MODELS, fitted
+from grokjax.models.fitting import check_logits
+from grokjax.tasks import splits
 from grokjax.tasks.table import Prefixes, Table, find_prefixes
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-"""What `evaluate` measures, in order."""
+"""What `evaluate` always measures."""
 
-STREAMS = ("split", "init", "batch", "dropout")
+STREAMS = ("split", "init", "batch", "dropout", "label", "noise")
 """The random streams of a run, each with a seed of its own."""
 
 EVALUATION_ROWS = 2048
@@ -30,48 +34,104 @@ class Program:
     Attributes:
       model: the module, fitted to its table.
       optimizer: with every hyperparameter at its default; the values are per run.
-      batch_rule: 'shuffled', 'fixed' or 'full'.
+      metrics: names and functions.
+      parts: names of the task's parts.
+      split_by: 'row' or 'pair'.
+      batch_rule: 'shuffled', 'fixed', 'full' or 'stream'.
       batch_rows: rows of the padded array that a step works on.
+      stream: the task that draws each batch, where the rule is 'stream'.
       drops: whether the run has dropout. Without it the model may share work between rows.
+      noisy: whether the weights have noise in training.
+      centred: whether the initial function is subtracted.
+      loss, loss_dtype: what is lowered, and computed in which dtype.
       precision: of matrix products.
     """
 
     model: Any
-    optimizer: optimizers.Optimizer
+    optimizer: Any
+    metrics: tuple[metrics.Metric, ...]
+    parts: tuple[str, ...]
+    split_by: str
     batch_rule: str
     batch_rows: int
+    stream: Any
     drops: bool
+    noisy: bool
+    centred: bool
+    loss: str
+    loss_dtype: str
     precision: str
 
     @classmethod
     def of(cls, config: Config, table: Table) -> "Program":
-        """The program that a run of `config` on `table` is trained by."""
+        """The program that a run of `config` on `table` is trained by; ConfigError where parts do not fit."""
+        shape = program_part(config)
+        model = fitted(config.model, table)
+        if type(model) not in MODELS.values():
+            check_logits(model, table)
+        chosen = metrics.chosen(config.metrics)
+        metrics.check_table(chosen, table)
+        if config.split_by == "pair" and table.pair is None:
+            raise ConfigError(
+                f"split_by=pair needs rows that are pairs, and {table.name} has none. Try --split_by=row."
+            )
         return cls(
-            model=fitted(config.model, table),
+            model=model,
             optimizer=program_part(config.optimizer),
+            metrics=chosen,
+            parts=table.parts,
+            split_by=config.split_by,
             batch_rule=config.batch_rule,
             batch_rows=config.batch_rows,
-            drops=config.dropout > 0,
+            stream=program_part(config.task) if config.batch_rule == "stream" else None,
+            drops=shape.dropout > 0,
+            noisy=shape.weight_noise > 0,
+            centred=config.centred,
+            loss=config.loss,
+            loss_dtype=config.loss_dtype,
             precision=config.precision,
         )
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a run must keep its initial parameters."""
+        return self.centred or metrics.asks(self.metrics, "initial_params")
+
 
 class TableArrays(NamedTuple):
-    """A table as a program reads it: [examples, length] inputs, [examples, answers] labels, shared prefixes."""
+    """A table as a program reads it; see `Table`. `prefixes` are what rows share, None where nothing is gained."""
 
     inputs: Int[Array, "examples length"]
     labels: Int[Array, "examples answers"]
     prefixes: Prefixes | None
+    pair: Int[Array, " examples"] | None
+    part: Int[Array, " examples"] | None
+    label_group: Int[Array, " examples"] | None
+    random_classes: Int[Array, ""] | None
 
     @classmethod
     def of(cls, table: Table, program: Program) -> "TableArrays":
         """The arrays of `table` that `program` needs, in NumPy; with prefixes where sharing them saves products."""
-        prefixes, rows = None, program.batch_rows
-        if hasattr(program.model, "logits_of_rows"):
+        model, prefixes, rows = program.model, None, program.batch_rows
+        if getattr(model, "shares_prefixes", False):
             prefixes = find_prefixes(table, rows)
-            if program.model.operations(rows, prefixes) >= program.model.operations(rows, None):
+            if model.operations(rows, prefixes) >= model.operations(rows, None):
                 prefixes = None
-        return cls(table.inputs, table.labels, prefixes)
+        random_classes = None if table.label_group is None else jnp.int32.dtype.type(table.random_classes)
+        paired = program.split_by == "pair" or metrics.asks(program.metrics, "pair")
+        return cls(
+            inputs=table.inputs,
+            labels=table.labels,
+            prefixes=prefixes,
+            pair=table.pair if paired else None,
+            part=table.part,
+            label_group=table.label_group,
+            random_classes=random_classes,
+        )
+
+    def unit(self, program: Program) -> Int[Array, " examples"] | None:
+        """What the split keeps together, besides the row."""
+        return self.pair if program.split_by == "pair" else None
 
 
 class RunValues(NamedTuple):
@@ -80,14 +140,20 @@ class RunValues(NamedTuple):
     Attributes:
       seeds: per stream of `STREAMS`, int32.
       num_train: rows that train, int32.
-      dropout, init_scale: float32.
+      part_rows: [parts] the same of each part of the task, int32.
+      outliers: training rows with another's answer, int32.
+      dropout, weight_noise, init_scale, output_scale: float32.
       hyper: the optimizer's hyperparameters by name, float32.
     """
 
     seeds: dict[str, Int[Any, ""]]
     num_train: Int[Any, ""]
+    part_rows: Int[Any, " parts"]
+    outliers: Int[Any, ""]
     dropout: Float[Any, ""]
+    weight_noise: Float[Any, ""]
     init_scale: Float[Any, ""]
+    output_scale: Float[Any, ""]
     hyper: dict[str, Float[Any, ""]]
 
     @classmethod
@@ -97,8 +163,12 @@ class RunValues(NamedTuple):
         return cls(
             seeds={stream: as_int(seed) for stream, seed in config.seeds.items()},
             num_train=as_int(config.num_train),
+            part_rows=np.array(config.part_rows, np.int32),
+            outliers=as_int(config.outliers),
             dropout=as_float(config.dropout),
+            weight_noise=as_float(config.weight_noise),
             init_scale=as_float(config.init_scale),
+            output_scale=as_float(config.output_scale),
             hyper={name: as_float(value) for name, value in run_part(config.optimizer).items()},
         )
 
@@ -108,15 +178,32 @@ class RunState(NamedTuple):
 
     Attributes:
       params: the model's parameters.
+      variables: what else the model holds, such as the running averages of BatchNorm; mostly nothing.
       optimizer: the optimizer's state.
+      initial: the parameters before the first step, where something needs them; else None.
       order: [examples] int32, the rows of the table, training rows first.
+      labels: [examples, answers] int32, of the table's rows as this run sees them.
+      sums: over the steps since the last evaluation, what the metrics need; mostly nothing.
       step: updates done, int32.
     """
 
     params: Any
+    variables: Any
     optimizer: Any
+    initial: Any
     order: Int[Array, " examples"]
+    labels: Int[Array, "examples answers"]
+    sums: dict[str, Any]
     step: Int[Array, ""]
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["values"], meta_fields=["names"])
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was measured at an evaluation: [metrics] float32, and their names, which are static."""
+
+    values: Float[Array, "*lanes metrics"]
+    names: tuple[str, ...]
 
 
 def stream_key(values: RunValues, stream: str):
@@ -124,8 +211,13 @@ def stream_key(values: RunValues, stream: str):
     return jax.random.fold_in(jax.random.key(values.seeds[stream]), STREAMS.index(stream))
 
 
+def step_key(values: RunValues, stream: str, step: Int[Array, ""]):
+    """The key of one step of a stream."""
+    return jax.random.fold_in(stream_key(values, stream), step)
+
+
 def init_run(program: Program, values: RunValues, table: TableArrays) -> RunState:
-    """A run before its first step: split drawn, parameters initialised.
+    """A run before its first step: split and labels drawn, parameters initialised.
 
     Args:
       program: static.
@@ -136,14 +228,65 @@ def init_run(program: Program, values: RunValues, table: TableArrays) -> RunStat
       The state at step 0.
     """
     with jax.default_matmul_precision(program.precision):
-        params = program.model.init(stream_key(values, "init"), table.inputs[:1])["params"]
+        variables = program.model.init(stream_key(values, "init"), table.inputs[:1])
+    params = variables.pop("params")
     params = jax.tree.map(lambda p: p * values.init_scale if p.ndim > 1 else p, params)
+    part_rows = values.part_rows if table.part is not None else None
+    order = splits.split_order(
+        stream_key(values, "split"), len(table.inputs), table.unit(program), table.part, part_rows
+    )
+    with jax.numpy_dtype_promotion("standard"):
+        optimizer = program.optimizer.chain(values.hyper).init(params)
     return RunState(
         params=params,
-        optimizer=program.optimizer.chain(values.hyper).init(params),
-        order=split_order(stream_key(values, "split"), len(table.inputs)),
+        variables=variables,
+        optimizer=optimizer,
+        initial=params if program.remembers else None,
+        order=order,
+        labels=run_labels(values, table, order),
+        sums=no_sums(program, params),
         step=jnp.zeros((), jnp.int32),
     )
+
+
+def run_labels(values: RunValues, table: TableArrays, order: Int[Array, " examples"]) -> Int[Array, "examples answers"]:
+    """The labels as one run sees them: random ones drawn, outliers put in."""
+    random_key, outlier_key = jax.random.split(stream_key(values, "label"))
+    labels = table.labels
+    if table.label_group is not None:
+        labels = splits.random_labels(random_key, labels, table.label_group, table.random_classes)
+    return splits.with_outliers(outlier_key, labels, order, values.num_train, values.outliers)
+
+
+def no_sums(program: Program, params) -> dict[str, Any]:
+    """The running sums before the first step."""
+    names = metrics.running(program.metrics)
+    zero = jnp.zeros((), jnp.float32)
+    sums = dict.fromkeys((*names, "steps", "rows"), zero) if names else {}
+    if "gradient_norms" in sums:
+        sums["gradient_norms"] = dict.fromkeys(metrics.paths(params), zero)
+    return sums
+
+
+class Batch(NamedTuple):
+    """What one step trains on: tokens and labels, weights that are 0 for padding, rows of the table if it is of one."""
+
+    inputs: Int[Array, "batch length"]
+    labels: Int[Array, "batch answers"]
+    counts: Bool[Array, " batch"]
+    rows: Int[Array, " batch"] | None
+
+
+def batch_of(program: Program, values: RunValues, table: TableArrays, state: RunState) -> Batch:
+    """The batch of the step that comes next."""
+    if program.stream is not None:
+        inputs, labels = program.stream.sample(step_key(values, "batch", state.step), program.batch_rows)
+        return Batch(inputs, labels, jnp.ones(program.batch_rows, bool), None)
+    places, counts = splits.batch_positions(
+        program.batch_rule, stream_key(values, "batch"), state.step, values.num_train, program.batch_rows
+    )
+    rows = state.order[places]
+    return Batch(table.inputs[rows], state.labels[rows], counts, rows)
 
 
 def train_step(program: Program, values: RunValues, table: TableArrays, state: RunState) -> RunState:
@@ -158,40 +301,103 @@ def train_step(program: Program, values: RunValues, table: TableArrays, state: R
     Returns:
       The state after it.
     """
-    places, counts = batch_positions(
-        program.batch_rule, stream_key(values, "batch"), state.step, values.num_train, program.batch_rows
-    )
-    rows, weights = state.order[places], counts.astype(jnp.float32)
-    dropout_key = jax.random.fold_in(stream_key(values, "dropout"), state.step)
+    batch = batch_of(program, values, table, state)
+    noise_key = step_key(values, "noise", state.step)
+    weights = batch.counts.astype(jnp.float32)
 
     def loss(params):
-        return losses.weighted_mean(
-            losses.cross_entropy(logits(program, params, table, rows, values, dropout_key), table.labels[rows]), weights
-        )
+        if program.noisy:
+            noise = optimizers.normal_like(jax.random.fold_in(noise_key, 0), params, values.weight_noise)
+            params = jax.tree.map(jnp.add, params, noise)
+        state_with = state._replace(params=params)
+        dropout_key = step_key(values, "dropout", state.step)
+        z, variables = logits(program, values, table, state_with, batch.inputs, batch.rows, batch.counts, dropout_key)
+        lost = losses.row_loss(losses.answer_losses(z, batch.labels, program.loss, program.loss_dtype), batch.labels)
+        return losses.weighted_mean(lost, weights), (z, variables)
 
-    gradient = jax.grad(loss)(state.params)
+    (mean_loss, (z, variables)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
     with jax.numpy_dtype_promotion("standard"):  # optax raises float32 decays to int32 powers
-        updates, optimizer = program.optimizer.chain(values.hyper).update(gradient, state.optimizer, state.params)
-    return state._replace(params=optimizers.apply(state.params, updates), optimizer=optimizer, step=state.step + 1)
+        chain = program.optimizer.chain(values.hyper)
+        key = jax.random.fold_in(noise_key, 1)
+        updates, optimizer = chain.update(gradient, state.optimizer, state.params, key=key)
+    return state._replace(
+        params=optimizers.apply(state.params, updates),
+        variables=variables,
+        optimizer=optimizer,
+        sums=added(state.sums, gradient, mean_loss, z, batch, weights),
+        step=state.step + 1,
+    )
 
 
-def logits(program: Program, params, table: TableArrays, rows: Int[Array, " batch"], values=None, dropout_key=None):
-    """The model's logits for rows of the table, in train mode if the program drops and a key is given.
+def added(sums: dict[str, Any], gradient, mean_loss, z, batch: Batch, weights) -> dict[str, Any]:
+    """The running sums with those of one step added."""
+    if not sums:
+        return sums
+    count = weights.sum()
+    now = {"steps": jnp.ones((), jnp.float32), "rows": count}
+    if "gradient_norm" in sums:
+        now["gradient_norm"] = metrics.norm(gradient)
+    if "gradient_norms" in sums:
+        now["gradient_norms"] = metrics.tensor_norms(gradient)
+    if "batch_loss" in sums:
+        now["batch_loss"] = mean_loss * count
+    if "batch_accuracy" in sums:
+        right = losses.row_accuracy(losses.correct(z, batch.labels), batch.labels)
+        now["batch_accuracy"] = (right * weights).sum()
+    return jax.tree.map(jnp.add, sums, now)
+
+
+def logits(
+    program: Program,
+    values: RunValues,
+    table: TableArrays,
+    state: RunState,
+    inputs: Int[Array, "batch length"],
+    rows: Int[Array, " batch"] | None = None,
+    counts: Bool[Array, " batch"] | None = None,
+    dropout_key=None,
+):
+    """The run's logits: the model's, less those of its initial parameters if centred, times the output scale.
+
+    Args:
+      program, values, table: of the run.
+      state: whose parameters are used.
+      inputs: tokens.
+      rows: of the table that they are, if they are.
+      counts: False for padding; needed in train mode.
+      dropout_key: in train mode.
 
     Returns:
-      [batch, answers, classes].
+      [batch, answers, classes], and what the model then holds besides parameters.
     """
-    variables = {"params": params}
-    if program.drops and dropout_key is not None:
-        rngs = {"dropout": dropout_key}
-        return program.model.apply(variables, table.inputs[rows], train=True, dropout=values.dropout, rngs=rngs)
-    if table.prefixes is not None:
-        return program.model.apply(variables, table.prefixes, rows, method="logits_of_rows")
-    return program.model.apply(variables, table.inputs[rows])
+    declared = inspect.signature(type(program.model).__call__).parameters
+    trains = dropout_key is not None and bool(program.drops or state.variables or "dropout" not in declared)
+    shares = table.prefixes is not None and rows is not None and not trains
+
+    def apply(params, **told):
+        if shares:
+            return program.model.apply({"params": params}, table.prefixes, rows, method="logits_of_rows")
+        told = {name: value for name, value in told.items() if name in declared}
+        rngs = {"dropout": dropout_key} if trains else None
+        mutable = list(state.variables) if trains and state.variables else False
+        return program.model.apply({"params": params, **state.variables}, inputs, mutable=mutable, rngs=rngs, **told)
+
+    variables = state.variables
+    if trains:
+        dropout = {"dropout": values.dropout} if program.drops else {}
+        z = apply(state.params, train=True, counts=counts, **dropout)
+        if variables:
+            z, variables = z
+    else:
+        z = apply(state.params)
+    if program.centred:
+        trains = False  # the initial function is taken as evaluated
+        z = z - jax.lax.stop_gradient(apply(state.initial))
+    return z * values.output_scale, variables
 
 
-def evaluate(program: Program, values: RunValues, table: TableArrays, state: RunState) -> Float[Array, " metrics"]:
-    """Loss and accuracy over all training rows and over all others, in eval mode.
+def evaluate(program: Program, values: RunValues, table: TableArrays, state: RunState) -> dict[str, Float[Array, ""]]:
+    """Loss and accuracy over all training rows and over all that validate, in eval mode, and the metrics asked for.
 
     Args:
       program: static.
@@ -200,21 +406,65 @@ def evaluate(program: Program, values: RunValues, table: TableArrays, state: Run
       state: of the run.
 
     Returns:
-      [metrics] float32, in the order of `METRICS`.
+      Scalars by name; NaN for the mean over no rows.
     """
-    num_examples = len(table.inputs)
-    num_blocks = -(-num_examples // EVALUATION_ROWS)
-    block_rows = -(-num_examples // num_blocks)
-    padding = num_blocks * block_rows - num_examples
+    of_rows = {name: metric for name, metric in program.metrics if metrics.of_rows(metric)}
 
     def block(rows):
-        z = logits(program, state.params, table, rows)
-        return losses.cross_entropy(z, table.labels[rows]), losses.accuracy(z, table.labels[rows])
+        z, _ = logits(program, values, table, state, table.inputs[rows], rows)
+        labels = state.labels[rows]
+        given = dict(logits=z, labels=labels, loss_dtype=program.loss_dtype)
+        return dict(
+            loss=losses.answer_losses(z, labels, program.loss, program.loss_dtype),
+            right=losses.correct(z, labels),
+            measured={name: metrics.of_each_row(name, metric, given) for name, metric in of_rows.items()},
+        )
 
-    rows = jnp.pad(state.order, (0, padding)).reshape(num_blocks, block_rows)
-    loss, accuracy = (x.reshape(-1)[:num_examples] for x in jax.lax.map(block, rows))
-    train = train_weights(num_examples, values.num_train)
-    return jnp.stack([losses.weighted_mean(x, w) for w in (train, 1 - train) for x in (loss, accuracy)])
+    seen = _in_blocks(block, state.order)
+    labels = state.labels[state.order]
+    train = splits.train_weights(len(state.order), values.num_train)
+    val = splits.val_weights(values.num_train, state.order, table.unit(program), table.label_group)
+    rows = dict(loss=losses.row_loss(seen["loss"], labels), accuracy=losses.row_accuracy(seen["right"], labels))
+    rows |= seen["measured"]
+    result = {
+        f"{side}_{name}": losses.weighted_mean(value, weights)
+        for side, weights in (("train", train), ("val", val))
+        for name, value in rows.items()
+    }
+    given = _measurable(program, values, table, state) | dict(
+        loss=seen["loss"], right=seen["right"], labels=labels, train=train, val=val
+    )
+    for name, metric in program.metrics:
+        if name not in of_rows:
+            told = {argument: given[argument] for argument in metrics.arguments(metric)}
+            result |= metrics.named(name, metric, metric(**told))
+    return result
+
+
+def _in_blocks(function, rows: Int[Array, " examples"]):
+    """`function` of all rows, `EVALUATION_ROWS` at a time at most, its results one after another."""
+    num_blocks = -(-len(rows) // EVALUATION_ROWS)
+    block_rows = -(-len(rows) // num_blocks)
+    padding = num_blocks * block_rows - len(rows)
+    blocks = jax.lax.map(function, jnp.pad(rows, (0, padding)).reshape(num_blocks, block_rows))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: len(rows)], blocks)
+
+
+def _measurable(program: Program, values: RunValues, table: TableArrays, state: RunState) -> dict[str, Any]:
+    """What metrics may ask for, besides what was seen of the rows."""
+    given = dict(
+        params=state.params,
+        initial_params=state.initial,
+        learning_rate=values.hyper.get("learning_rate"),
+        step=state.step,
+        pair=None if table.pair is None else table.pair[state.order],
+        part=None if table.part is None else table.part[state.order],
+        part_names=program.parts,
+    )
+    for argument, (sum_name, count) in metrics.RUNNING.items():
+        if sum_name in state.sums:
+            given[argument] = jax.tree.map(lambda total, n=state.sums[count]: total / n, state.sums[sum_name])
+    return given
 
 
 def train_chunk(
@@ -224,7 +474,8 @@ def train_chunk(
     state: RunState,
     num_steps: Int[Array, ""],
     evaluates: Bool[Array, ""],
-) -> tuple[RunState, Float[Array, " metrics"]]:
+    due: Bool[Array, ""],
+) -> tuple[RunState, Measured]:
     """Advances a run by `num_steps` updates and, if asked, evaluates it after them.
 
     Args:
@@ -234,15 +485,23 @@ def train_chunk(
       state: before the chunk.
       num_steps: updates to make, 0 or more. Traced, so that chunks of all lengths are one program.
       evaluates: whether the metrics are wanted.
+      due: whether it is this run's own evaluation, after which its running sums begin anew; lanes that advance
+        together are evaluated together, also where it is not their turn.
 
     Returns:
-      The state after the chunk, and [metrics] (zeros where not asked for).
+      The state after the chunk, and what was measured (zeros where not asked for).
     """
+
+    def measure():
+        return evaluate(program, values, table, state)
+
     with jax.default_matmul_precision(program.precision):
         state = jax.lax.fori_loop(0, num_steps, lambda _, s: train_step(program, values, table, s), state)
-        metrics = jax.lax.cond(
+        names = tuple(sorted(jax.eval_shape(measure)))
+        measured = jax.lax.cond(
             evaluates,
-            lambda: evaluate(program, values, table, state),
-            lambda: jnp.zeros(len(METRICS), jnp.float32),
+            lambda: jnp.stack([value for _, value in sorted(measure().items())]),
+            lambda: jnp.zeros(len(names), jnp.float32),
         )
-    return state, metrics
+    state = state._replace(sums=jax.tree.map(lambda x: jnp.where(due, jnp.zeros_like(x), x), state.sums))
+    return state, Measured(measured, names)

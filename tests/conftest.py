@@ -21,7 +21,20 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # Their dataclasses convert what they are given, such as the words of a command line, to the kind they declare.
-CONVERTING = {"grokjax.config", "grokjax.models.decoder", "grokjax.optimizers", "grokjax.tasks.modular"}
+CONVERTING = {
+    "grokjax.config",
+    "grokjax.models.decoder",
+    "grokjax.models.encoder_decoder",
+    "grokjax.models.lstm",
+    "grokjax.models.pooled",
+    "grokjax.optimizers",
+    "grokjax.tasks.custom",
+    "grokjax.tasks.digits",
+    "grokjax.tasks.mixture",
+    "grokjax.tasks.modular",
+    "grokjax.tasks.permutations",
+    "grokjax.tasks.sequences",
+}
 
 
 def typechecked(function):

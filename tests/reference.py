@@ -24,20 +24,42 @@ def sinusoid(length, width):
     return rows
 
 
-def _linear(parameters, x):
+def linear(parameters, x):
+    """x times the kernel, and the bias if there is one."""
     y = x @ parameters["kernel"]
     return y + parameters["bias"] if "bias" in parameters else y
 
 
-def _layer_norm(parameters, x):
+def relu(x):
+    """The positive part, by the sign of the real part."""
+    return np.where(x.real > 0, x, 0.0)
+
+
+def _affine(parameters, x):
+    return x * parameters["scale"] + parameters["bias"] if parameters else x
+
+
+def layer_norm(parameters, x):
+    """Normalised over the last axis, with epsilon 1e-5; scaled and moved if there are such parameters."""
     centred = x - x.mean(-1, keepdims=True)
     variance = (centred * centred).mean(-1, keepdims=True)
-    return centred / np.sqrt(variance + 1e-5) * parameters["scale"] + parameters["bias"]
+    return _affine(parameters, centred / np.sqrt(variance + 1e-5))
+
+
+def _batch_norm(parameters, x, counts, averages):
+    """Normalised by the mean and variance of the counted rows' features at all positions, or by running averages."""
+    if averages is None:
+        counted = x[counts].reshape(-1, x.shape[-1])
+        mean = counted.mean(0)
+        variance = ((counted - mean) * (counted - mean)).mean(0)
+    else:
+        mean, variance = averages["mean"], averages["var"]
+    return _affine(parameters, (x - mean) / np.sqrt(variance + 1e-5))
 
 
 def _attention(block, x, num_heads):
     """What attention adds to the residual stream x [rows, length, width]."""
-    query, key, value = (_linear(block[name], x) for name in ("query", "key", "value"))
+    query, key, value = (linear(block[name], x) for name in ("query", "key", "value"))
     length, features = x.shape[1], x.shape[2] // num_heads
     mixed = np.zeros(query.shape, np.result_type(query, key, value))
     for h in range(num_heads):
@@ -48,34 +70,59 @@ def _attention(block, x, num_heads):
             powers = np.exp(scores - scores.real.max(-1, keepdims=True))
             weights = powers / powers.sum(-1, keepdims=True)
             mixed[:, t, own] = (weights[:, :, None] * value[:, seen, own]).sum(1)
-    return _linear(block["output"], mixed)
+    return linear(block["output"], mixed)
 
 
-def _mlp(block, x):
-    hidden = _linear(block["mlp_in"], x)
-    return _linear(block["mlp_out"], np.where(hidden.real > 0, hidden, 0.0))
+def _mlp(block, x, inner_norm, units):
+    """What the MLP adds, of the hidden units marked in [rows, 1, hidden]."""
+    return linear(block["mlp_out"], relu(inner_norm(linear(block["mlp_in"], x))) * units)
 
 
-def decoder_logits(model, params, tokens):
-    """[rows, answers, classes]: the logits of `tokens` [rows, length]."""
-    norm, num_heads = model.norm, model.num_heads
+def _own_units(model, tokens, hidden):
+    """[rows, 1, hidden] 1 where a row may use a hidden unit: the k-th stretch of them belongs to the k-th part."""
+    units = np.ones((len(tokens), 1, hidden))
+    if model.split_mlp:
+        each = hidden // len(model.part_tokens)
+        for row, token in enumerate(tokens[:, model.part_position]):
+            part = model.part_tokens.index(token)
+            units[row, :, : part * each] = units[row, :, (part + 1) * each :] = 0
+    return units
+
+
+def decoder_logits(model, params, tokens, counts=None, averages=None):
+    """[rows, answers, classes]: the logits of `tokens` [rows, length].
+
+    A BatchNorm takes the statistics of the rows marked in `counts`, or those in `averages` if given.
+    """
+    length = model.answer_positions[-1] + 1
+    counts = np.ones(len(tokens), bool) if counts is None else counts
     embedding = params["embedding"]
-    position = params["position"] if "position" in params else sinusoid(tokens.shape[1], embedding.shape[1])
-    x = embedding[tokens] + position
+    position = params["position"] if "position" in params else sinusoid(length, embedding.shape[1])
+
+    def norm(block, name):
+        parameters = (params[block] if block else params).get(name, {})
+        if model.norm_kind == "layer":
+            return lambda x: layer_norm(parameters, x)
+        kept = None if averages is None else (averages[block] if block else averages)[name]
+        return lambda x: _batch_norm(parameters, x, counts, kept)
+
+    x = embedding[tokens[:, :length]] + position[:length]
     for layer in range(sum(name.startswith("block_") for name in params)):
-        block = params[f"block_{layer}"]
-        branches = [("norm_attention", lambda x, block=block: _attention(block, x, num_heads))]
+        own, block = f"block_{layer}", params[f"block_{layer}"]
+        branches = [("norm_attention", lambda x, block=block: _attention(block, x, model.num_heads))]
         if "mlp_in" in block:
-            branches.append(("norm_mlp", lambda x, block=block: _mlp(block, x)))
+            inner = norm(own, "norm_inner") if model.inner_norm else lambda hidden: hidden
+            units = _own_units(model, tokens, block["mlp_in"]["kernel"].shape[1])
+            branches.append(("norm_mlp", lambda x, block=block, i=inner, u=units: _mlp(block, x, i, u)))
         for name, branch in branches:
-            if norm == "pre":
-                x = x + branch(_layer_norm(block[name], x))
-            elif norm == "post":
-                x = _layer_norm(block[name], x + branch(x))
+            if model.norm == "pre":
+                x = x + branch(norm(own, name)(x))
+            elif model.norm == "post":
+                x = norm(own, name)(x + branch(x))
             else:
                 x = x + branch(x)
-    if norm == "pre":
-        x = _layer_norm(params["norm_output"], x)
+    if model.norm == "pre" if model.final_norm is None else model.final_norm:
+        x = norm("", "norm_output")(x)
     return x[:, list(model.answer_positions)] @ params["output"]
 
 
@@ -113,7 +160,7 @@ def assert_close(actual, expected, relative, name=""):
     np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=relative * scale, err_msg=name)
 
 
-def assert_is_gradient(gradient, model, params, tokens, labels, relative):
+def assert_is_gradient(gradient, model, params, tokens, labels, relative, logits_of=decoder_logits):
     """`gradient` is that of the mean loss over the rows: along random directions, within every leaf alone.
 
     Directions have entries +-1, drawn apart from the rounding errors, of which they thus sum up the root of the sum
@@ -121,10 +168,11 @@ def assert_is_gradient(gradient, model, params, tokens, labels, relative):
 
     Args:
       gradient: in the parameters.
-      model: a fitted decoder.
+      model: fitted.
       params: where the gradient was taken.
       tokens, labels: of the rows.
       relative: bound on an element's rounding error, relative to the largest element of the whole gradient.
+      logits_of: the reference's logits, of model, parameters and tokens.
     """
     params, gradient = float64(params), float64(gradient)
     leaves, structure = jax.tree.flatten(params)
@@ -137,7 +185,7 @@ def assert_is_gradient(gradient, model, params, tokens, labels, relative):
         for _ in range(3):
             direction = random.choice([-1.0, 1.0], leaf.shape)
             moved = jax.tree.unflatten(structure, [*leaves[:i], leaf + 1j * step * direction, *leaves[i + 1 :]])
-            expected = row_losses(decoder_logits(model, moved, tokens), labels).mean().imag / step
+            expected = row_losses(logits_of(model, moved, tokens), labels).mean().imag / step
             bound = 6 * relative * scale * leaf.size**0.5
             assert abs((slope * direction).sum() - expected) <= bound, names[i]
 

@@ -23,9 +23,10 @@ from grokjax.config import (
     settings,
     unknown_name,
 )
-from grokjax.models import Decoder
+from grokjax.models import MODELS, Decoder
 from grokjax.optimizers import OPTIMIZERS, Adam, AdamW, RmsProp, Sgd, SgdMomentum
-from grokjax.tasks import Modular
+from grokjax.tasks import TASKS, Digits, Mixture, Modular
+from grokjax.training import STREAMS
 
 
 def config(modulus=10, **changed):
@@ -48,7 +49,7 @@ OUT_OF_RANGE = [
     (config, "dropout_seed", -1, "it must be at least 0."),
     (config, "dropout_seed", LARGEST_SEED + 1, f"it must be at most {LARGEST_SEED}."),
     (config, "train_fraction", 0.0, "it must be greater than 0.0. The default is 0.5."),
-    (config, "train_fraction", 1.0, "it must be less than 1.0. The default is 0.5."),
+    (config, "train_fraction", 1.5, "it must be at most 1.0. The default is 0.5."),
     (config, "batch_size", 0, "it must be at least 1. The default is 512."),
     (config, "dropout", -0.1, "it must be at least 0.0. The default is 0.0."),
     (config, "dropout", 1.0, "it must be less than 1.0. The default is 0.0."),
@@ -90,7 +91,7 @@ def test_a_value_out_of_range_is_refused_with_its_name_its_bound_and_the_default
     assert str(error.value) == f"{name}={value} is out of range: {rest}"
 
 
-@pytest.mark.parametrize("owner", [Config, Modular, Decoder, *OPTIMIZERS.values()])
+@pytest.mark.parametrize("owner", [Config, *TASKS.values(), *MODELS.values(), *OPTIMIZERS.values()])
 def test_every_bound_of_every_setting_is_enforced(owner):
     make = config if owner is Config else owner
     for name, field in settings(owner).items():
@@ -125,7 +126,7 @@ def test_every_bound_of_every_setting_is_enforced(owner):
             config,
             "batch_rule",
             "shufled",
-            "batch_rule=shufled is not known. Did you mean shuffled? Known: shuffled, fixed, full.",
+            "batch_rule=shufled is not known. Did you mean shuffled? Known: shuffled, fixed, full, stream.",
         ),
         (config, "precision", "x", "precision=x is not known. Known: float32, tensorfloat32, bfloat16."),
         (
@@ -146,7 +147,7 @@ def test_every_bound_of_every_setting_is_enforced(owner):
             Decoder,
             "init_scheme",
             "torch",
-            "init_scheme=torch is not known. Did you mean pytorch? Known: pytorch, nanda, flax.",
+            "init_scheme=torch is not known. Did you mean pytorch? Known: pytorch, nanda, flax, normal.",
         ),
         (
             Decoder,
@@ -154,13 +155,14 @@ def test_every_bound_of_every_setting_is_enforced(owner):
             5,
             "num_heads=5 does not divide width=128. Try --num_heads=2,4,8.",
         ),
-        (Modular, "tokens", "a+b", "tokens=a+b is not known. Did you mean a b? Known: a o b =, a b =, a b."),
+        (Modular, "tokens", "a+b", "tokens=a+b is not known. Did you mean a b? Known: a o b =, a b =, a b, <eos> a o b = c <eos>."),
         (Modular, "output", "number", "output=number is not known. Did you mean numbers? Known: vocabulary, numbers."),
         (
             Modular,
             "operation",
             "ad",
-            "operation=ad is not known. Did you mean add? Known: add, subtract, multiply, divide, x+y, x-y, x*y, x/y.",
+            "operation=ad is not known. Did you mean add? Known: add, subtract, multiply, divide, divide_if_odd, random, "
+            "random_symmetric, or a formula such as x^2+3*y.",
         ),
     ],
 )
@@ -357,28 +359,91 @@ def test_a_misspelt_name_is_answered_with_the_nearest_and_all_known():
 
 
 def test_every_near_miss_leads_to_a_name_we_have():
-    ours = {"num_seeds", "out"}
-    for owner in (Config, Modular, Decoder, *OPTIMIZERS.values()):
+    ours = {"num_seeds", "out", "metrics"}
+    for owner in (Config, *TASKS.values(), *MODELS.values(), *OPTIMIZERS.values()):
         ours |= set(settings(owner))
     assert set(NEAR_MISSES.values()) <= ours
     assert not set(NEAR_MISSES) & ours
 
 
 def test_streams_take_the_run_s_seed_unless_pinned():
-    assert config(seed=5).seeds == dict(split=5, init=5, batch=5, dropout=5)
-    assert config(seed=5, init_seed=0, batch_seed=9).seeds == dict(split=5, init=0, batch=9, dropout=5)
+    assert config(seed=5).seeds == dict.fromkeys(STREAMS, 5)
+    assert config(seed=5, init_seed=0, batch_seed=9).seeds == dict.fromkeys(STREAMS, 5) | dict(init=0, batch=9)
 
 
 def test_per_run_settings_do_not_shape_the_program():
     one, other = AdamW(learning_rate=0.5, weight_decay=0.1, b2=0.5), AdamW()
     assert one != other
     assert program_part(one) == program_part(other) == AdamW()
-    assert run_part(one) == dict(learning_rate=0.5, weight_decay=0.1, warmup_steps=10.0, b1=0.9, b2=0.5, eps=1e-8)
+    assert run_part(one) == run_part(AdamW()) | dict(learning_rate=0.5, weight_decay=0.1, b2=0.5)
 
 
 def test_the_role_of_every_setting_is_known_and_its_help_written():
-    for owner in (Config, Modular, Decoder, *OPTIMIZERS.values()):
+    for owner in (Config, *TASKS.values(), *MODELS.values(), *OPTIMIZERS.values()):
         for field in settings(owner).values():
             assert field.metadata["role"] in (PROGRAM, RUN, HOST)
             assert field.metadata["kind"] in (int, float, bool, str)
             assert field.metadata["help"]
+
+
+def test_a_setting_that_a_program_leaves_out_makes_two_programs_without_it_and_with_it():
+    parts = {program_part(AdamW(clip_norm=value)) for value in (0.0, 0.5, 2.0)}
+    assert parts == {AdamW(), AdamW(clip_norm=1.0)}
+    assert program_part(config(dropout=0.1)).dropout == program_part(config(dropout=0.3)).dropout > 0
+
+
+def test_the_training_rows_are_a_fraction_or_a_count():
+    assert config(train_rows=37).num_train == 37
+    assert config(train_rows=37, train_fraction=0.9).num_train == 37
+    mixture = Mixture(modulus=11, second_rows=30)
+    assert config(task=mixture, train_rows=50).part_rows == (50, 30)
+    assert config(task=mixture, train_rows=50).num_train == 80
+    assert config(task=mixture, train_fraction=0.5).part_rows == (60, 30)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (dict(train_rows=101), "train_rows=101 is out of range: x+y mod 10 has 100 rows. Try --train_rows=50."),
+        (
+            dict(train_rows=100),
+            "train_rows=100 leaves 100 of 100 rows of x+y mod 10 to train on, none to validate on. "
+            "Try --train_fraction=0.3,0.5.",
+        ),
+        (
+            dict(outliers=51),
+            "outliers=51 is out of range: train_fraction=0.5 leaves 50 of 100 rows of x+y mod 10 to train on. "
+            "Try fewer outliers.",
+        ),
+        (
+            dict(batch_rule="stream"),
+            "batch_rule=stream needs a task that draws new rows without end, and x+y mod 10 is a finite table. "
+            "Try --batch_rule=shuffled, or --task=digits.",
+        ),
+        (dict(metrics=[3]), "metrics=[3] is no list of names. Try metrics=['weight_norm'] or {'mine': function}."),
+    ],
+)
+def test_a_combination_that_cannot_be_run_is_refused(changed, message):
+    with pytest.raises(ConfigError) as error:
+        config(**changed)
+    assert str(error.value) == message
+
+
+def test_where_every_label_is_random_all_rows_may_train():
+    task = Modular("random", 10)
+    assert config(task=task, train_fraction=1.0).num_train == config(task=task, train_rows=100).num_train == 100
+
+
+def test_a_stream_has_no_training_rows_and_no_epochs():
+    told = config(task=Digits(digits=2), batch_rule="stream", batch_size=64)
+    assert (told.num_train, told.batch_rows, told.steps_per_epoch) == (0, 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "min_batches", "expected"),
+    [(60, 8, None, 8), (60, 8, 2, 8), (60, 40, 2, 30), (61, 40, 2, 31), (60, 100, 1, 60), (3, 512, 2, 2), (1, 9, 2, 1)],
+)
+def test_batches_shrink_so_that_an_epoch_has_as_many_as_asked_for(rows, batch_size, min_batches, expected):
+    told = config(train_rows=rows, batch_size=batch_size, min_batches=min_batches)
+    assert told.batch_rows == expected
+    assert told.steps_per_epoch == -(-rows // expected)

@@ -31,7 +31,7 @@ def example(answers, classes=7, batch=20, scale=3.0):
 @pytest.mark.parametrize("answers", [1, 2, 6])
 def test_cross_entropy_is_the_negative_log_likelihood_averaged_over_answers(answers):
     logits, labels = example(answers)
-    loss = losses.cross_entropy(jnp.asarray(logits), jnp.asarray(labels))
+    loss = losses.row_loss(losses.cross_entropy(jnp.asarray(logits), jnp.asarray(labels)), jnp.asarray(labels))
     expected = direct(logits, labels)
     assert loss.shape == (20,)
     np.testing.assert_allclose(loss, expected, rtol=0, atol=20 * EPSILON * np.abs(logits).max())
@@ -39,7 +39,7 @@ def test_cross_entropy_is_the_negative_log_likelihood_averaged_over_answers(answ
 
 def test_cross_entropy_of_equal_logits_is_the_log_of_the_classes():
     loss = losses.cross_entropy(jnp.zeros((3, 2, 11)), jnp.array([[0, 5], [10, 1], [2, 2]]))
-    np.testing.assert_allclose(loss, np.full(3, math.log(11)), rtol=4 * EPSILON)
+    np.testing.assert_allclose(loss, np.full((3, 2), math.log(11)), rtol=4 * EPSILON)
 
 
 @pytest.mark.parametrize("size", [1e4, 1e30])
@@ -47,7 +47,7 @@ def test_huge_logits_give_finite_losses_and_gradients(size):
     logits = jnp.array([[[size, -size, 0.0]], [[size, -size, 0.0]]], jnp.float32)
     labels = jnp.array([[0], [1]])
     loss = losses.cross_entropy(logits, labels)
-    np.testing.assert_allclose(loss, [0.0, 2 * size], rtol=EPSILON)
+    np.testing.assert_allclose(loss, [[0.0], [2 * size]], rtol=EPSILON)
     gradient = jax.grad(lambda z: losses.cross_entropy(z, labels).sum())(logits)
     np.testing.assert_array_equal(gradient, [[[0, 0, 0]], [[1, -1, 0]]])
 
@@ -55,7 +55,8 @@ def test_huge_logits_give_finite_losses_and_gradients(size):
 @pytest.mark.parametrize("answers", [1, 2])
 def test_the_gradient_is_the_softmax_less_the_right_answer(answers):
     logits, labels = example(answers)
-    gradient = jax.grad(lambda z: losses.cross_entropy(z, jnp.asarray(labels)).sum())(jnp.asarray(logits))
+    labels = jnp.asarray(labels)
+    gradient = jax.grad(lambda z: losses.row_loss(losses.cross_entropy(z, labels), labels).sum())(jnp.asarray(logits))
     powers = np.exp(logits.astype(np.float64))
     expected = (powers / powers.sum(-1, keepdims=True) - np.eye(7)[labels]) / answers
     np.testing.assert_allclose(gradient, expected, atol=20 * EPSILON * np.abs(logits).max())
@@ -68,7 +69,8 @@ def test_a_row_is_right_if_all_its_answers_are(answers):
         float(all(max(range(2), key=lambda c: z[c]) == label for z, label in zip(row, right, strict=True)))
         for row, right in zip(logits.tolist(), labels.tolist(), strict=True)
     ]
-    found = losses.accuracy(jnp.asarray(logits), jnp.asarray(labels))
+    labels = jnp.asarray(labels)
+    found = losses.row_accuracy(losses.correct(jnp.asarray(logits), labels), labels)
     assert 0 < sum(expected) < 200
     assert found.tolist() == expected
     assert found.dtype == jnp.float32
@@ -76,9 +78,52 @@ def test_a_row_is_right_if_all_its_answers_are(answers):
 
 def test_ties_go_to_the_lower_class():
     tied = jnp.array([[[0.0, 1.0, 1.0]]] * 3)
-    assert losses.accuracy(tied, jnp.array([[0], [1], [2]])).tolist() == [0.0, 1.0, 0.0]
+    assert losses.correct(tied, jnp.array([[0], [1], [2]])).tolist() == [[False], [True], [False]]
 
 
 def test_the_weighted_mean_leaves_out_what_has_no_weight():
     values, weights = jnp.array([1.0, 100.0, 3.0, -7.0]), jnp.array([1.0, 0.0, 1.0, 0.0])
     assert losses.weighted_mean(values, weights) == 2.0
+    assert np.isnan(losses.weighted_mean(values, jnp.zeros(4)))
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_an_answer_that_is_not_scored_has_no_loss_no_gradient_and_no_say(loss):
+    logits, labels = (jnp.asarray(x) for x in example(3))
+    some = labels.at[:, 1].set(-1)
+
+    def mean(z, labels):
+        return losses.row_loss(losses.answer_losses(z, labels, loss), labels).sum()
+
+    kept = jnp.array([0, 2])
+    np.testing.assert_allclose(mean(logits, some), mean(logits[:, kept], labels[:, kept]), rtol=1e-6)
+    gradient = np.asarray(jax.grad(mean)(logits, some))
+    assert not gradient[:, 1].any() and np.abs(gradient[:, kept]).min(axis=0).max() > 0
+    right = losses.correct(logits, some)
+    expected = losses.row_accuracy(right[:, kept], labels[:, kept])
+    assert losses.row_accuracy(right, some).tolist() == expected.tolist()
+
+
+def test_stablemax_is_what_its_formula_says():
+    logits, labels = example(2)
+    z = logits.astype(np.float64)
+    s = np.where(z >= 0, z + 1, 1 / (1 - z))
+    expected = -np.log(np.take_along_axis(s / s.sum(-1, keepdims=True), labels[..., None], -1))[..., 0]
+    found = losses.stablemax(jnp.asarray(logits), jnp.asarray(labels))
+    np.testing.assert_allclose(found, expected, rtol=20 * EPSILON, atol=20 * EPSILON)
+    slope = jax.grad(lambda x: losses.stablemax(jnp.array([[[x, 0.0]]]), jnp.array([[0]]))[0, 0])(jnp.float32(0.0))
+    assert slope == -0.5, "log s has slope 1 at 0 from both sides, and the two classes share it"
+
+
+def test_float64_sees_losses_that_float32_rounds_to_nothing():
+    logits, labels = jnp.array([[[30.0, 0.0, 0.0]]]), jnp.array([[0]])
+    expected = 2 * math.exp(-30)
+
+    def loss(z, dtype):
+        return losses.answer_losses(z, labels, dtype=dtype)[0, 0]
+
+    assert loss(logits, "float32") == 0 and jax.grad(loss)(logits, "float32")[0, 0, 0] == 0
+    found, gradient = jax.jit(jax.value_and_grad(loss), static_argnums=1)(logits, "float64")
+    np.testing.assert_allclose(found, expected, rtol=5e-3)  # 1 + 2e-13 leaves three digits in float64
+    np.testing.assert_allclose(gradient[0, 0], [-expected, math.exp(-30), math.exp(-30)], rtol=5e-3)
+    assert found.dtype == gradient.dtype == jnp.float32

@@ -44,8 +44,14 @@ def compiled(program, lanes=None, quick=True):
     """
     init, chunk = (functools.partial(function, program) for function in (init_run, training.train_chunk))
     if lanes:
-        init, chunk = jax.vmap(init, (0, None)), jax.vmap(chunk, (0, None, 0, None, None))
+        init, chunk = jax.vmap(init, (0, None)), jax.vmap(chunk, (0, None, 0, None, None, None))
     return tuple(jax.jit(function, compiler_options=QUICK if quick else None) for function in (init, chunk))
+
+
+def metrics_of(measured):
+    """[..., 4]: those that are always measured, in the order of `METRICS`."""
+    places = [measured.names.index(name) for name in training.METRICS]
+    return np.asarray(measured.values)[..., places]
 
 
 def begun(told):
@@ -57,7 +63,9 @@ def begun(told):
 def advanced(told, state, num_steps, evaluates=True):
     """The state of a run after more steps, and its metrics."""
     program, values, table = parts(told)
-    return compiled(program)[1](values, table, state, np.int32(num_steps), np.bool_(evaluates))
+    due = np.bool_(evaluates)
+    state, measured = compiled(program)[1](values, table, state, np.int32(num_steps), due, due)
+    return state, metrics_of(measured)
 
 
 def differ(one, other):
@@ -110,15 +118,17 @@ def test_validation_labels_change_no_parameter():
     labels = table.labels.copy()
     labels[val] = (labels[val] + 1) % 5
     chunk = compiled(program)[1]
-    one, before = chunk(values, table, state, np.int32(5), np.True_)
-    other, after = chunk(values, table._replace(labels=labels), state, np.int32(5), np.True_)
-    reference.assert_trees_identical(other, one)
+    five = np.int32(5), np.True_, np.True_
+    one, before = chunk(values, table, state, *five)
+    other, after = chunk(values, table, state._replace(labels=labels), *five)
+    before, after = metrics_of(before), metrics_of(after)
+    reference.assert_trees_identical(other.params, one.params)
     np.testing.assert_array_equal(after[:2], before[:2])
     assert after[2] != before[2]
     train = np.asarray(state.order)[: told.num_train]
     labels = table.labels.copy()
     labels[train] = (labels[train] + 1) % 5
-    changed, _ = chunk(values, table._replace(labels=labels), state, np.int32(5), np.True_)
+    changed, _ = chunk(values, table, state._replace(labels=labels), *five)
     assert differ(changed.params, one.params)
 
 
@@ -161,7 +171,8 @@ def test_the_metrics_are_those_counted_by_hand(block_rows, monkeypatch):
     state, _ = advanced(config(), begun(told), 30, evaluates=False)
     program, values, table = parts(told)
     evaluate = jax.jit(functools.partial(training.evaluate, program), compiler_options=QUICK)
-    metrics = np.asarray(evaluate(values, table, state))
+    measured = evaluate(values, table, state)
+    metrics = np.array([measured[name] for name in training.METRICS])
     check_metrics(metrics, told, state)
     assert len(set(metrics.tolist())) == 4, "four different numbers, lest one pass for another"
 
@@ -211,10 +222,10 @@ def test_runs_mapped_together_are_the_runs_alone():
     tolerance = 20 * reference.rounding(program.model, 25)
     one, true = np.int32(1), np.True_
     for _ in range(20):
-        lanes, mapped = chunk_lanes(together, table, lanes, one, true)
+        lanes, mapped = chunk_lanes(together, table, lanes, one, true, true)
         for i in range(3):
-            states[i], alone = chunk(values[i], table, states[i], one, true)
-            np.testing.assert_allclose(np.asarray(mapped)[i, ::2], np.asarray(alone)[::2], rtol=tolerance)
+            states[i], alone = chunk(values[i], table, states[i], one, true, true)
+            np.testing.assert_allclose(metrics_of(mapped)[i, ::2], metrics_of(alone)[::2], rtol=tolerance)
 
 
 @functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
@@ -238,7 +249,7 @@ def test_another_value_of_a_run_does_not_recompile():
     def run(values, table, num_steps):
         traces.append(None)
         state = init_run(program, values, table)
-        return training.train_chunk(program, values, table, state, num_steps, jnp.bool_(True))
+        return training.train_chunk(program, values, table, state, num_steps, jnp.bool_(True), jnp.bool_(True))
 
     for changed in (
         dict(seed=5),

@@ -1,33 +1,27 @@
-"""What computes the answers: Flax Linen modules, tokens [batch, length] -> logits [batch, answers, classes]."""
+"""What computes the answers: Flax Linen modules, tokens [batch, length] -> logits [batch, answers, classes].
 
-import dataclasses
+`__call__(tokens, *, train=False, dropout=0.0, counts=None)` declares of these keywords what it needs. A module of your
+own need declare no more than its tokens and `train`.
+"""
 
 from grokjax.models.decoder import Decoder
-from grokjax.tasks.table import Table
+from grokjax.models.encoder_decoder import EncoderDecoder
+from grokjax.models.export import to_transformer_lens
+from grokjax.models.fitting import check_logits, fitted
+from grokjax.models.lstm import Lstm
+from grokjax.models.pooled import Mlp, ResNet
 
-__all__ = ["MODELS", "Decoder", "fitted"]
+__all__ = [
+    "MODELS",
+    "Decoder",
+    "EncoderDecoder",
+    "Lstm",
+    "Mlp",
+    "ResNet",
+    "check_logits",
+    "fitted",
+    "to_transformer_lens",
+]
 
-MODELS = {"decoder": Decoder}
+MODELS = {"decoder": Decoder, "encoder_decoder": EncoderDecoder, "lstm": Lstm, "mlp": Mlp, "resnet": ResNet}
 """Models by the name the command line uses."""
-
-
-def fitted(model, table: Table):
-    """`model` with what it declares and leaves None filled in from the table it is to learn.
-
-    Args:
-      model: a Linen module; of `vocab_size`, `num_classes`, `length` and `answer_positions` it declares what it needs.
-      table: the examples.
-
-    Returns:
-      A module that can be initialised.
-    """
-    known = dict(
-        vocab_size=table.vocab_size,
-        num_classes=table.num_classes,
-        length=table.inputs.shape[1],
-        answer_positions=table.answer_positions,
-    )
-    declared = {f.name for f in dataclasses.fields(model)}
-    return model.clone(
-        **{name: value for name, value in known.items() if name in declared and getattr(model, name) is None}
-    )

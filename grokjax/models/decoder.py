@@ -1,94 +1,23 @@
 """The decoder-only transformer of Power et al. 2022 and Nanda et al. 2023, and what lies between them."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from grokjax.config import ConfigError, check_settings, setting
-from grokjax.models.layers import INITS, attend, drop, sinusoidal_positions
-from grokjax.tasks.table import Prefixes
-
-LAYER_NORM_EPSILON = 1e-5
-
-
-class Linear(nn.Module):
-    """x @ kernel (+ bias), with a named scheme's initial values."""
-
-    outputs: int
-    init_scheme: str
-    width: int
-    biased: bool
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
-        scheme, inputs = INITS[self.init_scheme], x.shape[-1]
-        y = x @ self.param("kernel", scheme.linear(self.width), (inputs, self.outputs), jnp.float32)
-        if self.biased:
-            y = y + self.param("bias", scheme.bias(inputs), (self.outputs,), jnp.float32)
-        return y
-
-
-class Block(nn.Module):
-    """One layer: causal self-attention, then (unless mlp_width is 0) a two-matrix ReLU network, each residual.
-
-    The pieces are separate, so that the caller decides at which positions each is computed.
-    """
-
-    width: int
-    num_heads: int
-    mlp_width: int
-    norm: str
-    bias: str
-    init_scheme: str
-
-    def setup(self):
-        def linear(outputs, bias):
-            return Linear(outputs, self.init_scheme, self.width, bias)
-
-        everywhere = self.bias == "all"
-        self.query, self.key, self.value, self.output = (linear(self.width, everywhere) for _ in range(4))
-        if self.mlp_width:
-            self.mlp_in = linear(self.mlp_width, self.bias != "none")
-            self.mlp_out = linear(self.width, self.bias != "none")
-        if self.norm != "none":
-            self.norm_attention = nn.LayerNorm(LAYER_NORM_EPSILON)
-            if self.mlp_width:
-                self.norm_mlp = nn.LayerNorm(LAYER_NORM_EPSILON)
-
-    def _attention_input(self, x):
-        return self.norm_attention(x) if self.norm == "pre" else x
-
-    def _heads(self, x):
-        return x.reshape(*x.shape[:-1], self.num_heads, -1)
-
-    def queries(self, x: Float[Array, "*nodes width"]) -> Float[Array, "*nodes heads features"]:
-        """The queries of hidden states."""
-        return self._heads(self.query(self._attention_input(x)))
-
-    def keys_values(
-        self, x: Float[Array, "*nodes width"]
-    ) -> tuple[Float[Array, "*nodes heads features"], Float[Array, "*nodes heads features"]]:
-        """The keys and values of hidden states."""
-        x = self._attention_input(x)
-        return self._heads(self.key(x)), self._heads(self.value(x))
-
-    def finish(self, x: Float[Array, "*nodes width"], mixed: Float[Array, "*nodes width"], dropped):
-        """The layer's output where its input was `x` and attention mixed the values to `mixed`.
-
-        `dropped` is applied to each residual branch.
-        """
-        post = self.norm == "post"
-        x = x + dropped(self.output(mixed))
-        if post:
-            x = self.norm_attention(x)
-        if self.mlp_width:
-            hidden = self.norm_mlp(x) if self.norm == "pre" else x
-            x = x + dropped(self.mlp_out(jax.nn.relu(self.mlp_in(hidden))))
-            if post:
-                x = self.norm_mlp(x)
-        return x
+from grokjax.models.block import Block
+from grokjax.models.layers import (
+    INITS,
+    attend,
+    check_heads,
+    dropper,
+    embedding_table,
+    norm_layer,
+    normaliser,
+    sinusoidal_positions,
+)
+from grokjax.tasks.table import Prefixes, Table
 
 
 class Decoder(nn.Module):
@@ -98,13 +27,21 @@ class Decoder(nn.Module):
     biases, sinusoidal positions, PyTorch's init (394,240 parameters outside embedding and output). Nanda et al.'s
     is `Decoder(num_layers=1, norm="none", bias="mlp", positions="learned", init_scheme="nanda")`.
 
-    What it needs of a task (`vocab_size`, `num_classes`, `length`, `answer_positions`) is filled in by
-    `grokjax.models.fitted`.
+    With `norm="pre", inner_norm=True, norm_affine=False` and no biases, scaling an MLP's first matrix changes nothing,
+    and scaling everything that writes to the residual stream at once changes nothing either.
 
-    Only answer positions go through the last layer. `logits_of_rows` also computes the first layer's projections
-    once per distinct token and each shared prefix once: the same logits for fewer products, when nothing is dropped.
+    What it needs of a task (the attributes that are no settings) is filled in by `grokjax.models.fitted`.
 
-    Source: Power et al. 2022, arXiv:2201.02177; Nanda et al. 2023, arXiv:2301.05217.
+    Only answer positions go through the last layer, unless a BatchNorm counts the others. `logits_of_rows` also
+    computes the first layer's projections once per distinct token and each shared prefix once: the same logits for
+    fewer products, when nothing is dropped and `shares_prefixes`.
+
+    Raises:
+      ConfigError: for settings out of range, heads that do not divide the width, and switches of an MLP that is not
+        there or that cannot be combined.
+
+    Source: Power et al. 2022, arXiv:2201.02177; Nanda et al. 2023, arXiv:2301.05217; the norm inside the MLP, Melnik et
+    al.; the split MLP, Huang et al. 2024, arXiv:2402.15175.
     """
 
     num_layers: int = setting(2, "layers", low=1)
@@ -115,9 +52,20 @@ class Decoder(nn.Module):
     )
     norm: str = setting(
         "post",
-        "LayerNorm after each residual sum, before each branch and the output, or nowhere",
+        "norms after each residual sum, before each branch and the output, or at neither",
         choices=("post", "pre", "none"),
     )
+    norm_kind: str = setting(
+        "layer",
+        "what the norms are: LayerNorm, or BatchNorm over batch and positions; unused where there are none",
+        choices=("layer", "batch"),
+    )
+    norm_affine: bool = setting(True, "whether norms have a scale and a bias")
+    inner_norm: bool = setting(False, "one more norm inside each MLP, between its first matrix and ReLU")
+    final_norm: bool | None = setting(
+        None, "whether a norm precedes the output; default: where norm is 'pre'", kind=bool
+    )
+    split_mlp: bool = setting(False, "divide each MLP's hidden units evenly between the parts of a mixture")
     bias: str = setting("none", "biases: in no matrix product, the MLP's, or all", choices=("none", "mlp", "all"))
     positions: str = setting("sinusoidal", "position embeddings", choices=("sinusoidal", "learned"))
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
@@ -125,15 +73,21 @@ class Decoder(nn.Module):
     num_classes: int | None = None
     length: int | None = None
     answer_positions: tuple[int, ...] | None = None
+    part_position: int | None = None
+    part_tokens: tuple[int, ...] | None = None
 
     def __post_init__(self):
         check_settings(self)
-        if self.width % self.num_heads:
-            near = [h for h in range(1, self.width + 1) if self.width % h == 0]
-            near = sorted(near, key=lambda h: abs(h - self.num_heads))[:3]
+        check_heads(self.width, self.num_heads)
+        for name in ("inner_norm", "split_mlp"):
+            if getattr(self, name) and not self.hidden_units:
+                raise ConfigError(
+                    f"{name} needs an MLP, and mlp_width=0 leaves none. Try --mlp_width={4 * self.width}."
+                )
+        if self.inner_norm and self.split_mlp:
             raise ConfigError(
-                f"num_heads={self.num_heads} does not divide width={self.width}. "
-                f"Try --num_heads={','.join(map(str, sorted(near)))}."
+                "split_mlp keeps the parts' hidden units apart, and inner_norm would mix them. "
+                "Try --inner_norm=false or --split_mlp=false."
             )
         super().__post_init__()
 
@@ -142,27 +96,74 @@ class Decoder(nn.Module):
         """Hidden units of each layer's MLP; 0 where there is none."""
         return 4 * self.width if self.mlp_width is None else self.mlp_width
 
+    @property
+    def normalises_output(self) -> bool:
+        """Whether a norm precedes the output."""
+        return self.norm == "pre" if self.final_norm is None else self.final_norm
+
+    @property
+    def counts_batch(self) -> bool:
+        """Whether some norm takes its statistics from the batch."""
+        return self.norm_kind == "batch" and (self.norm != "none" or self.inner_norm or self.normalises_output)
+
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether what precedes a position decides its states, so that `logits_of_rows` gives the logits."""
+        return not self.counts_batch and not self.split_mlp
+
+    def check_table(self, table: Table) -> None:
+        """ConfigError if the MLP cannot be split between the parts of `table`, for `grokjax.models.fitted`."""
+        if not self.split_mlp:
+            return
+        parts = len(table.part_tokens)
+        if table.part_position is None or parts < 2:
+            raise ConfigError(
+                "split_mlp needs a task whose rows tell by a token which of several parts they belong to; "
+                f"{table.name} has no such token. Try --split_mlp=false, or a mixture of tasks."
+            )
+        if self.hidden_units % parts:
+            raise ConfigError(
+                f"{self.hidden_units} hidden units do not divide evenly between the {parts} parts of {table.name}, as "
+                f"split_mlp asks. Try --mlp_width={max(1, self.hidden_units // parts) * parts}."
+            )
+
     def setup(self):
-        scheme = INITS[self.init_scheme]
-        table = scheme.embedding(self.width)
-        self.embedding = self.param("embedding", table, (self.vocab_size, self.width), jnp.float32)
+        self.embedding = embedding_table(self, "embedding", self.vocab_size)
         if self.positions == "learned":
-            self.position = self.param("position", table, (self.length, self.width), jnp.float32)
+            self.position = embedding_table(self, "position", self.length)
         else:
             self.position = jnp.asarray(sinusoidal_positions(self.length, self.width))
         self.blocks = [
             Block(
-                self.width, self.num_heads, self.hidden_units, self.norm, self.bias, self.init_scheme, name=f"block_{i}"
+                width=self.width,
+                num_heads=self.num_heads,
+                mlp_width=self.hidden_units,
+                norm=self.norm,
+                bias=self.bias,
+                init_scheme=self.init_scheme,
+                norm_kind=self.norm_kind,
+                norm_affine=self.norm_affine,
+                inner_norm=self.inner_norm,
+                name=f"block_{i}",
             )
             for i in range(self.num_layers)
         ]
-        if self.norm == "pre":
-            self.norm_output = nn.LayerNorm(LAYER_NORM_EPSILON)
+        if self.normalises_output:
+            self.norm_output = norm_layer(self.norm_kind, self.norm_affine)
         shape = (self.width, self.num_classes)
-        self.output = self.param("output", scheme.output(self.width), shape, jnp.float32)
+        self.output = self.param("output", INITS[self.init_scheme].output(self.width), shape, jnp.float32)
 
-    def _logits(self, x):
-        return (self.norm_output(x) if self.norm == "pre" else x) @ self.output
+    def _own_units(self, tokens) -> Bool[Array, "batch 1 hidden"] | None:
+        """Which hidden units of a split MLP each row may use; None where all."""
+        if not self.split_mlp:
+            return None
+        part = tokens[:, self.part_position, None] == np.array(self.part_tokens, np.int32)
+        return jnp.repeat(part, self.hidden_units // len(self.part_tokens), axis=1)[:, None]
+
+    def _layer_outputs(self, layer: int, length: int) -> tuple[int, ...]:
+        """The positions whose output of a layer is read, or counted by a norm, later."""
+        last = layer == self.num_layers - 1
+        return self.answer_positions if last and not self.counts_batch else tuple(range(length))
 
     def _visible(self, positions, length: int) -> np.ndarray:
         """[positions, length] True where a position sees another: itself and what precedes it."""
@@ -174,30 +175,35 @@ class Decoder(nn.Module):
         *,
         train: bool = False,
         dropout: Float[Array, ""] | float = 0.0,
+        counts: Bool[Array, " batch"] | None = None,
     ) -> Float[Array, "batch answers classes"]:
         """The logits at the answer positions.
 
         Args:
           tokens: ids below `vocab_size`.
-          train: whether to drop; static. Uses the 'dropout' stream of random numbers.
-          dropout: rate, on embeddings and residual branches; may be traced.
+          train: whether to drop, and to take a BatchNorm's statistics from the batch (its running averages, in the
+            collection 'batch_stats', must be mutable then); static.
+          dropout: rate, on embeddings and residual branches; may be traced. Uses the 'dropout' stream of random
+            numbers, which is not needed at a rate that is 0 and not traced.
+          counts: rows of the batch that a BatchNorm counts, padding left out; None for all.
 
         Returns:
           [batch, answers, classes].
         """
-
-        def dropped(x):
-            return drop(self.make_rng("dropout"), x, dropout) if train else x
-
-        length = self.answer_positions[-1] + 1
+        dropped, normed = dropper(self, train, dropout), normaliser(train, counts)
+        length, units = self.answer_positions[-1] + 1, self._own_units(tokens)
         x = dropped(self.embedding[tokens[:, :length]] + self.position[:length])
         for layer, block in enumerate(self.blocks):
-            at = self.answer_positions if layer == self.num_layers - 1 else tuple(range(length))
-            keys, values = block.keys_values(x)
-            x = x[:, np.array(at)]
-            mixed = attend(block.queries(x), keys, values, self._visible(at, length))
-            x = block.finish(x, mixed, dropped)
-        return self._logits(x)
+            at = np.array(self._layer_outputs(layer, length))
+            inputs = block.attention_input(x, normed)
+            keys, values = block.keys_values(inputs)
+            mixed = attend(block.queries(inputs[:, at]), keys, values, self._visible(at, length))
+            x = block.finish(x[:, at], mixed, dropped, normed, units)
+        if self.normalises_output:
+            x = normed(self.norm_output, x)
+        if x.shape[1] > len(self.answer_positions):
+            x = x[:, np.array(self.answer_positions)]
+        return x @ self.output
 
     def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch answers classes"]:
         """The logits of rows of a table, without dropout: the same numbers as `__call__`, each thing computed once.
@@ -215,11 +221,12 @@ class Decoder(nn.Module):
         for layer, block in enumerate(self.blocks):
             last = layer == self.num_layers - 1
             own = np.array(self.answer_positions if last else range(shared, length), int)  # maybe none
-            keys, values = block.keys_values(x)
-            queries = None if last else block.queries(x)
+            inputs = block.attention_input(x)
+            keys, values = block.keys_values(inputs)
+            queries = None if last else block.queries(inputs)
             mixed = [
                 attend(
-                    nodes.queries_at_rows(block, x, own) if last else nodes.at_rows(queries, own),
+                    nodes.queries_at_rows(block, inputs, own) if last else nodes.at_rows(queries, own),
                     nodes.at_rows(keys, np.arange(length)),
                     nodes.at_rows(values, np.arange(length)),
                     self._visible(own, length),
@@ -234,7 +241,8 @@ class Decoder(nn.Module):
                 residual.insert(i, x[sources[:, -1]])
             x = block.finish(jnp.concatenate(residual), jnp.concatenate(mixed), lambda branch: branch)
             nodes = _PrefixNodes(prefixes, rows)
-        return self._logits(x.reshape(rows.shape[0], len(self.answer_positions), self.width))
+        x = x.reshape(rows.shape[0], len(self.answer_positions), self.width)
+        return (self.norm_output(x) if self.normalises_output else x) @ self.output
 
     def operations(self, rows: int, prefixes: Prefixes | None) -> int:
         """Floating-point operations of the matrix products of one forward pass: 2 m n k for each, attention included.
@@ -244,7 +252,8 @@ class Decoder(nn.Module):
           prefixes: what `logits_of_rows` may share; None for `__call__`.
 
         Returns:
-          The count of what is needed, the products over causally hidden positions left out.
+          The count of what is needed, the products over causally hidden positions left out. A split MLP's products
+          are counted whole, as they are computed.
         """
         length, answers = self.answer_positions[-1] + 1, self.answer_positions
         if prefixes is None:
@@ -258,7 +267,7 @@ class Decoder(nn.Module):
         for layer in range(self.num_layers):
             last = layer == self.num_layers - 1
             states = first_states if layer == 0 else sum(shared)
-            outputs = {i: rows for i in answers} if last else dict(enumerate(shared))
+            outputs = {i: rows if last else shared[i] for i in self._layer_outputs(layer, length)}
             queries = sum(outputs.values())
             if layer == 0 and prefixes is not None:
                 queries = sum(len(prefixes.tokens[i]) for i in outputs)

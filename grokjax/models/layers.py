@@ -1,12 +1,21 @@
-"""Parts that models are made of: initial distributions by name, attention, dropout, sinusoidal positions."""
+"""Parts that models are made of: initial distributions by name, linear maps, norms, attention, dropout, positions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
+
+from grokjax.config import ConfigError
+
+LAYER_NORM_EPSILON = 1e-5
+"""PyTorch's; BatchNorm has the same."""
+
+HIDDEN_SCORE = -1e9
+"""Attention score of a hidden key: its weight is exactly 0 in float32 beside any that is seen."""
 
 
 class Init(NamedTuple):
@@ -27,6 +36,10 @@ class Init(NamedTuple):
 
 def _normal(deviation: float) -> Callable:
     return jax.nn.initializers.normal(deviation)
+
+
+def _normal_by_width(width: int) -> Callable:
+    return _normal(width**-0.5)
 
 
 def _uniform_by_inputs(key, shape, dtype):
@@ -56,46 +69,121 @@ INITS = {
         output=lambda width: _uniform_by_inputs,
     ),
     "nanda": Init(
-        linear=lambda width: _normal(width**-0.5),
+        linear=_normal_by_width,
         bias=lambda inputs: _ZEROS,
-        embedding=lambda width: _normal(width**-0.5),
+        embedding=_normal_by_width,
         output=lambda width: _nanda_output,
     ),
     "flax": Init(
         linear=lambda width: _LECUN,
         bias=lambda inputs: _ZEROS,
-        embedding=lambda width: _normal(width**-0.5),
+        embedding=_normal_by_width,
         output=lambda width: _LECUN,
     ),
+    "normal": Init(
+        linear=_normal_by_width,
+        bias=lambda inputs: _ZEROS,
+        embedding=_normal_by_width,
+        output=_normal_by_width,
+    ),
 }
-"""PyTorch's Linear and Embedding; Nanda et al. 2023; Flax Linen's Dense and Embed."""
+"""PyTorch's Linear and Embedding; Nanda et al. 2023; Flax Linen's Dense and Embed; N(0, 1)/sqrt(width) throughout."""
+
+
+class Linear(nn.Module):
+    """x @ kernel (+ bias), with a named scheme's initial values: those of a matrix, or of the one before the logits."""
+
+    outputs: int
+    init_scheme: str
+    width: int
+    biased: bool = True
+    gives_logits: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+        scheme, inputs = INITS[self.init_scheme], x.shape[-1]
+        initial = (scheme.output if self.gives_logits else scheme.linear)(self.width)
+        y = x @ self.param("kernel", initial, (inputs, self.outputs), jnp.float32)
+        if self.biased:
+            y = y + self.param("bias", scheme.bias(inputs), (self.outputs,), jnp.float32)
+        return y
+
+
+def embedding_table(module: nn.Module, name: str, rows: int) -> Float[Array, "rows width"]:
+    """The parameter `name` of `module`: one vector per row, drawn as its `init_scheme` draws embeddings."""
+    initial = INITS[module.init_scheme].embedding(module.width)
+    return jnp.asarray(module.param(name, initial, (rows, module.width), jnp.float32))
+
+
+def norm_layer(kind: str, affine: bool) -> nn.Module:
+    """LayerNorm over the features, or BatchNorm over batch and positions, with scale and bias if `affine`.
+
+    BatchNorm's running averages move by a tenth per batch, as PyTorch's; its variances are the biased ones.
+    """
+    if kind == "batch":
+        return nn.BatchNorm(
+            momentum=0.9, epsilon=LAYER_NORM_EPSILON, use_scale=affine, use_bias=affine, use_fast_variance=False
+        )
+    return nn.LayerNorm(LAYER_NORM_EPSILON, use_scale=affine, use_bias=affine)
+
+
+def normaliser(train: bool, counts: Bool[Array, " batch"] | None):
+    """How a forward pass applies the norms of its layers.
+
+    Args:
+      train: whether a BatchNorm takes its statistics from the batch and moves its running averages; static.
+      counts: rows of the batch that such statistics count; None for all.
+
+    Returns:
+      A function of a norm layer and [batch, positions, features], returning the latter normalised.
+    """
+    mask = None if counts is None else counts[:, None, None]
+
+    def normed(norm, x):
+        if isinstance(norm, nn.BatchNorm):
+            return norm(x, use_running_average=not train, mask=mask)
+        return norm(x)
+
+    return normed
 
 
 def attend(
     queries: Float[Array, "batch q heads features"],
     keys: Float[Array, "batch k heads features"],
     values: Float[Array, "batch k heads features"],
-    visible: Bool[np.ndarray, "q k"],
+    visible: Bool[Array | np.ndarray, "*rows #q k"],
 ) -> Float[Array, "batch q width"]:
     """Scaled dot-product attention; the heads' results side by side.
 
     Args:
       queries, keys, values: per position and head.
-      visible: True where a query sees a key; static.
+      visible: True where a query sees a key, for all rows alike (static) or for each. One that sees no key at all
+        attends to every key alike.
 
     Returns:
       [batch, q, heads * features].
     """
     scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) * queries.shape[-1] ** -0.5
-    weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
+    weights = jax.nn.softmax(jnp.where(visible[..., None, :, :], scores, HIDDEN_SCORE), axis=-1)
     mixed = (weights @ values.swapaxes(1, 2)).swapaxes(1, 2)  # several times faster on a CPU than the einsum's order
     return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
 
 
-def drop(key: Key[Array, ""], x: Float[Array, "*shape"], rate: Float[Array, ""]) -> Float[Array, "*shape"]:
+def drop(key: Key[Array, ""], x: Float[Array, "*shape"], rate: Float[Array, ""] | float) -> Float[Array, "*shape"]:
     """Zeroes entries with probability `rate` and scales the others by 1/(1 - rate); `rate` may be traced."""
     kept = jax.random.uniform(key, x.shape, x.dtype) >= rate
     return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))
+
+
+def dropper(module: nn.Module, train: bool, rate: Float[Array, ""] | float):
+    """How a forward pass of `module` drops: `drop` with a mask of its own at each call, or nothing.
+
+    Only where something may be dropped does the module need a 'dropout' stream of random numbers: in train mode, at a
+    rate that is traced or not 0.
+    """
+    if not train or (isinstance(rate, (int, float)) and rate == 0):
+        return lambda x: x
+    return lambda x: drop(module.make_rng("dropout"), x, rate)
 
 
 def sinusoidal_positions(length: int, width: int) -> Float[np.ndarray, "length width"]:
@@ -106,3 +194,22 @@ def sinusoidal_positions(length: int, width: int) -> Float[np.ndarray, "length w
     column = np.arange(width)
     angle = np.arange(length)[:, None] / 10_000.0 ** (column // 2 * 2 / width)
     return np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype(np.float32)
+
+
+def check_heads(width: int, num_heads: int) -> None:
+    """ConfigError if `num_heads` heads cannot share `width` features evenly."""
+    if width % num_heads:
+        divisors = [h for h in range(1, width + 1) if width % h == 0]
+        near = sorted(divisors, key=lambda h: abs(h - num_heads))[:3]
+        raise ConfigError(
+            f"num_heads={num_heads} does not divide width={width}. Try --num_heads={','.join(map(str, sorted(near)))}."
+        )
+
+
+def check_one_answer(kind: str, table) -> None:
+    """ConfigError if a row of `table` has several answers, for a model that gives one."""
+    answers = len(table.answer_positions)
+    if answers > 1:
+        raise ConfigError(
+            f"model={kind} gives one answer per row, and a row of {table.name} has {answers}. Try --model=decoder."
+        )

@@ -120,7 +120,7 @@ def _kept(path: Path, described, runs: Sequence[Run]) -> tuple[Any, dict[str, Re
     if not path.exists():
         return None, {}
     arrays, meta = results.read(path)
-    records = collect.to_records(arrays)
+    records = collect.to_records(arrays, meta)
     asked = {run.run_id for run in runs}
     if not (set(records) <= asked or asked <= set(records)):
         collect.check_same_sweep(path, meta, described)

@@ -39,16 +39,20 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
             arrays[name], dims[name] = np.array(labels), [axis.names[0]]
     coords = list(arrays)
 
-    curves = np.full((*shape, len(METRICS), len(steps)), np.nan, np.float32)
+    more = {name for record in records.values() for name in record.metrics} - set(METRICS)
+    for name in (*METRICS, *sorted(more)):
+        arrays[name] = np.full((*shape, len(steps)), np.nan, np.float32)
+        dims[name] = [*grid.dims, "step"]
     for run in runs:
         if record := records.get(run.run_id):
-            curves[run.index][:, np.searchsorted(steps, record.steps)] = record.metrics.T
-    for i, name in enumerate(METRICS):
-        arrays[name] = curves[..., i, :]
-        dims[name] = [*grid.dims, "step"]
+            at = np.searchsorted(steps, record.steps)
+            for name, curve in record.metrics.items():
+                arrays[name][run.index][at] = curve
 
     scalars = [_scalars(run, records.get(run.run_id)) for run in runs]
     for name, like in scalars[0].items():
+        if name in arrays:  # already, as an axis
+            continue
         values = np.array([row[name] for row in scalars])
         arrays[name] = values.astype(np.asarray(like).dtype if values.dtype.kind != "U" else values.dtype).reshape(
             shape
@@ -69,7 +73,7 @@ def _scalars(run: Run, record: Record | None) -> dict[str, Any]:
         "steps_per_epoch": np.int64(run.config.steps_per_epoch),
         "run_id": run.run_id,
     }
-    curves = dict(zip(METRICS, record.metrics.T, strict=True)) if record else dict.fromkeys(METRICS, np.array([]))
+    curves = record.metrics if record else dict.fromkeys(METRICS, np.array([]))
     steps = record.steps if record else np.array([], np.int64)
     for part in ("train", "val"):
         for level in LEVELS:
@@ -83,16 +87,17 @@ def _scalars(run: Run, record: Record | None) -> dict[str, Any]:
     return scalars
 
 
-def to_records(arrays: Mapping[str, np.ndarray]) -> dict[str, Record]:
+def to_records(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Record]:
     """The records of the runs that a result holds, by run id: what `to_arrays` made the arrays from."""
-    curves = np.stack([arrays[name] for name in METRICS], axis=-1)
+    names = [name for name, dims in meta["dims"].items() if name != "step" and "step" in dims]
     records = {}
     for index in np.argwhere(arrays["status"] != "not run"):
         index = tuple(index)
-        evaluated = ~np.isnan(curves[index]).all(-1)
+        curves = {name: arrays[name][index] for name in names}
+        evaluated = ~np.all([np.isnan(curves[name]) for name in METRICS], axis=0)
         records[str(arrays["run_id"][index])] = Record(
             steps=arrays["step"][evaluated],
-            metrics=curves[index][evaluated],
+            metrics={name: curve[evaluated] for name, curve in curves.items()},
             status=str(arrays["status"][index]),
             last_step=int(arrays["last_step"][index]),
         )

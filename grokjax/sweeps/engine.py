@@ -3,11 +3,12 @@
 import collections
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
 
+from grokjax.config import program_part
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Live
 from grokjax.sweeps.programs import compiled
@@ -24,20 +25,21 @@ class Record:
 
     Attributes:
       steps: [evaluations] int64.
-      metrics: [evaluations, metrics] float32, in the order of `grokjax.training.METRICS`.
+      metrics: [evaluations] float32 each, by name.
       status: 'finished', 'stopped' or 'diverged'.
       last_step: updates done.
     """
 
     steps: np.ndarray
-    metrics: np.ndarray
+    metrics: Mapping[str, np.ndarray]
     status: str
     last_step: int
 
     @classmethod
     def of(cls, live: Live) -> "Record":
         """Of a run that has ended."""
-        return cls(live.schedule[: len(live.metrics)], np.stack(live.metrics), live.status, live.step)
+        metrics = {name: live.curve(name) for name in live.names}
+        return cls(live.schedule[: len(live.metrics)], metrics, live.status, live.step)
 
 
 @dataclasses.dataclass
@@ -73,7 +75,7 @@ def make_groups(runs: Sequence[Run]) -> list[Group]:
     """Sorts runs into groups by the static part of their configuration; each table is built once."""
     tables, members = {}, {}
     for run in runs:
-        task = run.config.task
+        task = program_part(run.config.task)
         if task not in tables:
             tables[task] = task.table()
         program = Program.of(run.config, tables[task])

@@ -3,6 +3,8 @@
 Shared by the `grokjax` command and every script under experiments/.
 """
 
+import inspect
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -12,9 +14,10 @@ from absl import flags
 
 from grokjax import __version__
 from grokjax.config import NEAR_MISSES, Config, ConfigError, settings, unknown_name
+from grokjax.metrics import METRICS
 from grokjax.results import ResultError, format_summary, summary
 from grokjax.sweeps import Interrupted, sweep
-from grokjax.sweeps.grid import COMPONENTS, component
+from grokjax.sweeps.grid import COMPONENTS, component, from_file
 
 LONGEST_RANGE = 1_000_000
 """Values a range may have."""
@@ -26,6 +29,7 @@ SWEEP_FLAGS = {
     "num_seeds": "short for --seed=0:N-1:1",
     "zip": "names whose values advance together, as one axis: a,b or several groups a,b;c,d",
     "variant": "an axis of labelled configurations: 'label: name=value name=value; label: ...'",
+    "metrics": "what to measure besides loss and accuracy: names below, or file.py:function; a,b for several",
     "out": "the result file, an .npz; its missing runs are trained",
     "lanes": "runs that advance together on a device; default: 1 on a CPU, many on an accelerator",
     "num_devices": "devices that train; default: all",
@@ -38,16 +42,30 @@ SWEEP_SWITCHES = {
 NOTHING: Mapping = {}
 
 
-def all_settings() -> dict[str, dict[str, Any]]:
-    """Every setting there is, by the heading that --help puts it under and by name; a later kind adds to it."""
-    groups = {}
-    for which, kinds in COMPONENTS.items():
-        groups[which] = {}
-        for kind in kinds.values():
-            for name, field in settings(kind).items():
-                groups[which].setdefault(name, field)
-    groups["run"] = settings(Config)
-    return groups
+Kinds = Mapping[str, Mapping[str, Any]]
+"""Per component, its kinds by name: ours, and those of the user's files that a command line names."""
+
+
+def kinds_of(argv: Sequence[str]) -> Kinds:
+    """The kinds a command line may choose from; ConfigError if a file it names does not give one."""
+    kinds = {which: dict(ours) for which, ours in COMPONENTS.items()}
+    for argument in argv:
+        flag, equals, text = argument.lstrip("-").partition("=")
+        for part in text.replace(";", " ").replace(",", " ").split():
+            name, _, value = part.rpartition("=")
+            which = name or flag
+            if equals and ".py:" in value and which in COMPONENTS:
+                kinds[which][value] = component(which, value)
+    return kinds
+
+
+def all_settings(kinds: Kinds = COMPONENTS) -> dict[str, Any]:
+    """Every setting there is, by name; where several kinds have one, the first's."""
+    known = dict(settings(Config))
+    for which in reversed(COMPONENTS):
+        for kind in reversed(kinds[which].values()):
+            known |= settings(kind)
+    return known
 
 
 def parse_values(name: str, text: str, kind: type, optional: bool = False) -> Any:
@@ -117,27 +135,35 @@ def _number(name: str, text: str, kind: type) -> float | int:
     return int(value)
 
 
-def parse_variants(text: str) -> dict[str, dict[str, Any]]:
-    """'label: name=value name=value; label: ...' as {label: {name: value}}; ConfigError if it is not of this form."""
-    kinds = {name: field for group in all_settings().values() for name, field in group.items()}
+def parse_variants(text: str, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """'label: name=value name=value; label: ...' as {label: {name: value}}; ConfigError if it is not of this form.
+
+    A value with spaces stands in quotes. `known` are the settings by name.
+    """
     variants = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         label, colon, rest = part.partition(":")
         chosen = {}
-        for word in rest.split():
+        try:
+            words = shlex.split(rest)
+        except ValueError as error:
+            raise ConfigError(f"variant={part} cannot be read: {str(error).lower()}.") from None
+        for word in words:
             name, equals, value = word.partition("=")
             if not equals:
                 raise ConfigError(f"variant={part} cannot be read: {word!r} is not name=value.")
             if name in COMPONENTS:
                 chosen[name] = value
-            elif name in kinds:
-                data = kinds[name].metadata
+            elif name in known:
+                data = known[name].metadata
                 chosen[name] = parse_values(name, value, data["kind"], data["optional"])
                 if isinstance(chosen[name], list):
                     raise ConfigError(f"variant={part} gives {name} several values. A variant has one of each.")
             else:
-                raise unknown_name("setting", name, {*kinds, *COMPONENTS})
-        if not colon or not chosen or label.strip() in variants:
+                raise unknown_name("setting", name, {*known, *COMPONENTS})
+        if label.strip() in variants:
+            raise ConfigError(f"variant gives the label {label.strip()!r} twice. Give each its own.")
+        if not colon or not chosen:
             raise ConfigError(f"variant={part} cannot be read. Try 'a: weight_decay=0; b: weight_decay=1'.")
         variants[label.strip()] = chosen
     if not variants:
@@ -145,9 +171,17 @@ def parse_variants(text: str) -> dict[str, dict[str, Any]]:
     return variants
 
 
-def _definitions(presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str]) -> flags.FlagValues:
+def _metric(text: str) -> tuple[str, Any]:
+    """A metric's name and, for one of the user's, its function."""
+    name = text.strip()
+    return (name.rpartition(":")[2], from_file("metric", name)) if ".py:" in name else (name, None)
+
+
+def _definitions(
+    presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str], known: Mapping[str, Any]
+) -> flags.FlagValues:
     values = flags.FlagValues()
-    for name in [*COMPONENTS, *(n for group in all_settings().values() for n in group), *SWEEP_FLAGS]:
+    for name in [*COMPONENTS, *known, *SWEEP_FLAGS]:
         flags.DEFINE_string(name, None, "", flag_values=values)
     for name in (*SWEEP_SWITCHES, *switches, "help", "version"):
         flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
@@ -168,19 +202,38 @@ def help_text(
         lines.append(_flag_line("preset", f"{', '.join(presets)}; any flag overrides it", next(iter(presets))))
     lines += [_flag_line(name, text, None) for name, text in SWEEP_FLAGS.items()]
     lines += [_flag_line(name, text, name == "progress") for name, text in (SWEEP_SWITCHES | switches).items()]
-    for which, group in all_settings().items():
+    for which, kinds in COMPONENTS.items():
         lines += ["", f"The {which}:"]
-        if which in COMPONENTS:
-            kinds = ", ".join(COMPONENTS[which])
-            lines.append(_flag_line(which, f"kind: {kinds}", DEFAULTS[which]))
-        for name, field in group.items():
-            owners = [n for n, kind in COMPONENTS.get(which, {}).items() if name in settings(kind)]
-            only = f" [{', '.join(owners)}]" if owners and len(owners) < len(COMPONENTS[which]) else ""
-            choices = field.metadata["choices"]
-            text = field.metadata["help"] + (f" ({', '.join(choices)})" if choices else "") + only
-            defaults = {str(settings(COMPONENTS[which][n])[name].default) for n in owners} or {str(field.default)}
-            lines.append(_flag_line(name, text, None if defaults == {"None"} else " or ".join(sorted(defaults))))
+        told = f"kind: {', '.join(kinds)}; or one of your own, as file.py:name"
+        lines.append(_flag_line(which, told, DEFAULTS[which]))
+        lines += _setting_lines({name: settings(kind) for name, kind in kinds.items()})
+    lines += [
+        "",
+        "The run:",
+        *_setting_lines({"run": settings(Config)}),
+        "",
+        "What is measured besides loss and accuracy:",
+    ]
+    for name, metric in METRICS.items():
+        lines.append(f"  {name:<24} {inspect.getdoc(metric).splitlines()[0]}")
     return "\n".join(lines)
+
+
+def _setting_lines(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line per setting of some kinds, each with the kinds that have it, unless all do."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for kind, fields in kinds.items():
+        for name, field in fields.items():
+            choices = field.metadata["choices"]
+            text = field.metadata["help"] + (f" ({', '.join(choices)})" if choices else "")
+            owners.setdefault((name, text), []).append(kind)
+    lines = []
+    for (name, text), having in owners.items():
+        only = f" [{', '.join(having)}]" if len(having) < len(kinds) else ""
+        defaults = dict.fromkeys(str(kinds[kind][name].default) for kind in having)
+        defaults.pop("None", None)
+        lines.append(_flag_line(name, text + only, " or ".join(defaults) or None))
+    return lines
 
 
 def _flag_line(name: str, text: str, default) -> str:
@@ -209,7 +262,9 @@ def parse(
     Raises:
       ConfigError: for anything that cannot be read.
     """
-    defined = _definitions(presets, switches)
+    kinds = kinds_of(argv)
+    settings_by_name = all_settings(kinds)
+    defined = _definitions(presets, switches, settings_by_name)
     known = {name for name in defined}
     try:
         rest = defined(list(argv))
@@ -232,7 +287,7 @@ def parse(
             raise unknown_name("preset", preset, presets)
         given = _overridden(presets[preset], given)
     given.setdefault("out", out)
-    return _keywords(given, {*SWEEP_SWITCHES, *switches})
+    return _keywords(given, {*SWEEP_SWITCHES, *switches}, settings_by_name)
 
 
 def _overridden(preset: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,8 +299,8 @@ def _overridden(preset: Mapping[str, str], given: Mapping[str, Any]) -> dict[str
     return kept | dict(given)
 
 
-def _keywords(given: Mapping[str, Any], switches: set[str]) -> dict[str, Any]:
-    kinds = {name: field for group in all_settings().values() for name, field in group.items()}
+def _keywords(given: Mapping[str, Any], switches: set[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    parts: dict[str, Any] = {which: component(which, kind) for which, kind in DEFAULTS.items()}
     keywords: dict[str, Any] = {name: given[name] for name in switches if name in given}
     values: dict[str, Any] = {}
     for name, text in given.items():
@@ -260,12 +315,13 @@ def _keywords(given: Mapping[str, Any], switches: set[str]) -> dict[str, Any]:
         elif name == "out":
             keywords["out"] = text
         elif name == "variant":
-            values["variant"] = parse_variants(text)
+            values["variant"] = parse_variants(text, known)
+        elif name == "metrics":
+            parts["metrics"] = dict(map(_metric, text.split(",")))
         elif name in COMPONENTS:
             values[name] = parse_values(name, text, str)
         else:
-            values[name] = parse_values(name, text, kinds[name].metadata["kind"], kinds[name].metadata["optional"])
-    parts = {which: component(which, kind) for which, kind in DEFAULTS.items()}
+            values[name] = parse_values(name, text, known[name].metadata["kind"], known[name].metadata["optional"])
     return keywords | values | {"config": Config(**parts)}
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
 
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, program_part
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import Group, default_lanes
 from grokjax.sweeps.grid import Grid, Run
@@ -25,24 +25,24 @@ TABLE_COPIES = 8
 def step_operations(program: Program, table: TableArrays) -> int | None:
     """Floating-point operations that one optimizer update needs in matrix products.
 
-    Three times those of the forward pass of a batch: forward, gradient of the inputs, gradient of the matrices.
-    None for a model that does not say.
+    Three times those of the forward pass of a batch: forward, gradient of the inputs, gradient of the matrices; once
+    more where the initial function is subtracted. None for a model that does not say.
     """
     forward = forward_operations(program, table, program.batch_rows)
-    return None if forward is None else 3 * forward
+    return None if forward is None else (3 + program.centred) * forward
 
 
 def forward_operations(program: Program, table: TableArrays, rows: int) -> int | None:
     """Floating-point operations of the matrix products of one forward pass over `rows` rows."""
     if not hasattr(program.model, "operations"):
         return None
-    return program.model.operations(rows, None if program.drops else table.prefixes)
+    return program.model.operations(rows, None if program.drops or program.stream else table.prefixes)
 
 
 def check_memory(runs: Sequence[Run], where: Sequence[jax.Device]) -> None:
     """ConfigError if the table of a task alone does not fit the machine; builds nothing."""
     available = devices.host_memory()
-    for task in {run.config.task for run in runs}:
+    for task in {program_part(run.config.task) for run in runs}:
         needed = task.num_examples * (task.length + 1) * 4 * TABLE_COPIES
         if needed > available:
             raise ConfigError(

@@ -3,14 +3,18 @@
 import dataclasses
 import functools
 import hashlib
+import importlib.util
+import inspect
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grokjax.config import Config, ConfigError, settings, unknown_name
+from grokjax import metrics
+from grokjax.config import Config, ConfigError, settings, code_identity, unknown_name
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.tasks import TASKS
@@ -199,16 +203,61 @@ def _known_names(base: Config) -> set[str]:
 
 
 def component(which: str, name: str):
-    """A task, model or optimizer by its name, with its default settings; ConfigError naming the known ones."""
+    """A task, model or optimizer by its name, with its default settings, or from a file of the user's.
+
+    Args:
+      which: 'task', 'model' or 'optimizer'.
+      name: one of ours, or 'file.py:name' of an object or of what makes it when called without arguments.
+
+    Raises:
+      ConfigError: naming the known ones, or what is wrong with the file.
+    """
+    if ".py:" in name:
+        return from_file(which, name)
     if name not in COMPONENTS[which]:
         raise unknown_name(which, name, COMPONENTS[which])
     return COMPONENTS[which][name]()
 
 
+@functools.cache
+def from_file(which: str, place: str):
+    """What a user's file gives: the object 'file.py:name', called if it is a function or class, but for a metric."""
+    path, _, name = place.rpartition(":")
+    if not Path(path).is_file():
+        raise ConfigError(f"{which}={place} names a file that does not exist. Try --{which}=my_file.py:make_{which}.")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        made = getattr(module, name)
+        if which != "metric" and (inspect.isroutine(made) or inspect.isclass(made)):
+            made = made()
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigError(
+            f"{which}={place} could not be made ({told}). It must be there and need no arguments."
+        ) from None
+    if not (callable(made) if which == "metric" else dataclasses.is_dataclass(made)):
+        raise ConfigError(f"{which}={place} gave {type(made).__name__}, which is no {which}. {_MAKES[which]}")
+    return made
+
+
+_MAKES = {
+    "metric": "It must be a function.",
+    "task": "Return one, such as grokjax.tasks.from_function(lambda x, y: (x + y) % 59, modulus=59).",
+    "model": "Return a Flax Linen module.",
+    "optimizer": "Return one, such as grokjax.optimizers.custom(lambda h: optax.adamw(h.learning_rate)).",
+}
+
+
+def _kind(which: str, owner) -> str | None:
+    """What the command line calls the kind of a component; None for a user's own."""
+    return {kind: name for name, kind in COMPONENTS[which].items()}.get(type(owner))
+
+
 def component_name(which: str, owner) -> str:
     """The name of a component's kind, and in brackets those of its settings that are not the default."""
-    kinds = {kind: name for name, kind in COMPONENTS[which].items()}
-    name = kinds.get(type(owner), type(owner).__qualname__)
+    name = _kind(which, owner) or getattr(owner, "identity", None) or type(owner).__qualname__
     changed = [f"{n}={getattr(owner, n)}" for n, f in settings(owner).items() if getattr(owner, n) != f.default]
     return f"{name}({', '.join(changed)})" if changed else name
 
@@ -258,8 +307,10 @@ def describe(config: Config) -> dict[str, Any]:
     flat = {}
     for which in COMPONENTS:
         part = getattr(config, which)
-        kinds = {kind: name for name, kind in COMPONENTS[which].items()}
-        flat[which] = kinds.get(type(part), f"{type(part).__module__}.{type(part).__qualname__}")
+        flat[which] = _kind(which, part) or getattr(part, "identity", None) or code_identity(type(part))
         flat |= {name: getattr(part, name) for name in settings(part)}
     seeds = {f"{stream}_seed": seed for stream, seed in config.seeds.items()}
-    return flat | {name: getattr(config, name) for name in settings(Config) if name != "seed"} | seeds
+    flat |= {name: getattr(config, name) for name in settings(Config) if name != "seed"} | seeds
+    if config.train_rows is not None:
+        flat["train_fraction"] = None
+    return flat | {"metrics": [metrics.identity(metric) for metric in metrics.chosen(config.metrics)]}

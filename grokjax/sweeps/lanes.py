@@ -11,12 +11,10 @@ from grokjax.analysis.crossings import stop_step
 from grokjax.config import evaluated_steps
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.programs import Compiled, initial_state
-from grokjax.training import METRICS, Program, RunValues, TableArrays
+from grokjax.training import Program, RunValues, TableArrays
 
 LONGEST_DISPATCH = 1000
 """Steps after which the host gets to look in, whatever the evaluation interval: it shows progress and hears Ctrl-C."""
-
-_VAL = METRICS.index("val_accuracy")
 
 
 @dataclasses.dataclass
@@ -27,6 +25,7 @@ class Live:
       run: which.
       schedule: [evaluations] steps at which it is evaluated; the last is its budget.
       step: updates done.
+      names: of the metrics, once there is an evaluation.
       metrics: one [metrics] array per evaluation so far.
       status: '' while it goes on; then 'finished', 'stopped' or 'diverged'.
     """
@@ -34,6 +33,7 @@ class Live:
     run: Run
     schedule: np.ndarray
     step: int = 0
+    names: tuple[str, ...] = ()
     metrics: list[np.ndarray] = dataclasses.field(default_factory=list)
     status: str = ""
 
@@ -47,16 +47,26 @@ class Live:
         """The step of the next evaluation."""
         return int(self.schedule[len(self.metrics)])
 
-    def record(self, metrics: np.ndarray) -> None:
+    def latest(self, name: str) -> float:
+        """A metric as last measured."""
+        return float(self.metrics[-1][self.names.index(name)])
+
+    def curve(self, name: str) -> np.ndarray:
+        """[evaluations] float32: a metric so far."""
+        i = self.names.index(name)
+        return np.array([metrics[i] for metrics in self.metrics], np.float32)
+
+    def record(self, metrics: np.ndarray, names: tuple[str, ...]) -> None:
         """Takes the metrics of the evaluation that was due, and ends the run where it is to end."""
+        self.names = names
         self.metrics.append(metrics)
         config = self.run.config
-        if not np.isfinite(metrics).all():
+        if not np.isfinite(self.latest("train_loss" if config.num_train else "val_loss")):
             self.status = "diverged"
         elif self.step == self.schedule[-1]:
             self.status = "finished"
         elif config.stop_accuracy is not None:
-            accuracy = np.array([m[_VAL] for m in self.metrics])
+            accuracy = self.curve("val_accuracy")
             steps = self.schedule[: len(accuracy)]
             if stop_step(steps, accuracy, config.stop_accuracy, config.hold_steps) is not None:
                 self.status = "stopped"
@@ -112,16 +122,17 @@ class Bank:
         ahead = min(lane.next_evaluation - lane.step for lane in live)
         num_steps = min(ahead, LONGEST_DISPATCH)
         evaluates = num_steps == ahead
-        here = jax.device_put((np.int32(num_steps), np.bool_(evaluates)), self.device)
-        self.state, metrics = self.compiled.advance(self.values, self.table, self.state, *here)
-        metrics = np.asarray(metrics).reshape(len(self.lanes), -1)
-        recorded = []
-        for i, lane in enumerate(self.lanes):
-            if lane is not None:
-                lane.step += num_steps
-                if evaluates and lane.step == lane.next_evaluation:
-                    lane.record(metrics[i])
-                    recorded.append(i)
+        due = [lane is not None and lane.step + num_steps == lane.next_evaluation for lane in self.lanes]
+        told = np.int32(num_steps), np.bool_(evaluates), np.array(due) if self.stacked else np.bool_(due[0])
+        self.state, measured = self.compiled.advance(
+            self.values, self.table, self.state, *jax.device_put(told, self.device)
+        )
+        metrics = np.asarray(measured.values).reshape(len(self.lanes), -1)
+        for lane in live:
+            lane.step += num_steps
+        recorded = [i for i, is_due in enumerate(due) if is_due]
+        for i in recorded:
+            self.lanes[i].record(metrics[i], measured.names)
         return num_steps * len(live), recorded
 
     def params(self, lane: int) -> dict:

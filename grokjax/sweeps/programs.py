@@ -20,7 +20,7 @@ class Compiled(NamedTuple):
     """One program for one number of lanes on one device.
 
     Attributes:
-      advance: (values, table, state, num_steps, evaluates) -> (state, [lanes..., metrics]); donates the state.
+      advance: (values, table, state, num_steps, evaluates, due) -> (state, `Measured`); donates the state.
       workspace: bytes it needs besides its arguments.
     """
 
@@ -96,9 +96,10 @@ def _compile(program, values, table, lanes, device) -> Compiled:
     state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
     advance = functools.partial(training.train_chunk, program)
     if lanes > 1:
-        advance = jax.vmap(advance, in_axes=(0, None, 0, None, None))
+        advance = jax.vmap(advance, in_axes=(0, None, 0, None, None, 0))
         values, state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), (values, state))
-    scalars = jax.ShapeDtypeStruct((), np.int32), jax.ShapeDtypeStruct((), np.bool_)
+    due = jax.ShapeDtypeStruct((lanes,) if lanes > 1 else (), np.bool_)
+    scalars = jax.ShapeDtypeStruct((), np.int32), jax.ShapeDtypeStruct((), np.bool_), due
     here = jax.sharding.SingleDeviceSharding(device)
     arguments = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), (values, table, state, *scalars)

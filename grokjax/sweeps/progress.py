@@ -9,12 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from grokjax.sweeps.lanes import Live
-from grokjax.training import METRICS
 
 LINE_SECONDS = 15.0
 """Time between two lines where the output is no terminal."""
-
-_TRAIN, _VAL = METRICS.index("train_accuracy"), METRICS.index("val_accuracy")
 
 
 class Meter:
@@ -48,10 +45,9 @@ class Meter:
 
     def evaluated(self, live: Live) -> None:
         """Counts a run that has just reached 99 %."""
-        measured = live.metrics[-1]
         with self.lock:
-            for what, column in (("memorised", _TRAIN), ("generalised", _VAL)):
-                if measured[column] >= np.float32(0.99) and id(live) not in self.reached[what]:
+            for what, name in (("memorised", "train_accuracy"), ("generalised", "val_accuracy")):
+                if live.latest(name) >= np.float32(0.99) and id(live) not in self.reached[what]:
                     self.reached[what].add(id(live))
                     setattr(self, what, getattr(self, what) + 1)
 

@@ -1,17 +1,49 @@
 """What is learned: full tables of examples, how they are written as tokens, split and batched.
 
-A task is a frozen dataclass with settings, `name`, `num_examples`, `length` and `table()`.
+A task is a frozen dataclass with settings, `name`, `num_examples` (known without building the table), `length` and
+`table()`. It may have `sample(key, count)`, an endless stream of rows as a pure JAX function, `fixed_rows`, the rows
+that train of every part after the first, and `first_rows`, the rows of the first part.
 """
 
+from grokjax.tasks.custom import FunctionTask, TableTask, from_function, from_table
+from grokjax.tasks.digits import Digits
+from grokjax.tasks.mixture import Mixture
 from grokjax.tasks.modular import Modular
+from grokjax.tasks.permutations import Permutations
+from grokjax.tasks.sequences import RepeatedSubsequence, SkipTrigram
 from grokjax.tasks.table import Prefixes, Table, find_prefixes
 
-__all__ = ["TASKS", "Modular", "Prefixes", "Table", "find_prefixes", "modular"]
+__all__ = [
+    "TASKS",
+    "Digits",
+    "FunctionTask",
+    "Mixture",
+    "Modular",
+    "Permutations",
+    "Prefixes",
+    "RepeatedSubsequence",
+    "SkipTrigram",
+    "Table",
+    "TableTask",
+    "find_prefixes",
+    "from_function",
+    "from_table",
+    "modular",
+]
 
-TASKS = {"modular": Modular}
+TASKS = {
+    "modular": Modular,
+    "permutations": Permutations,
+    "mixture": Mixture,
+    "digits": Digits,
+    "repeated": RepeatedSubsequence,
+    "skip_trigram": SkipTrigram,
+}
 """Tasks by the name the command line uses."""
 
 
-def modular(operation: str = "add", modulus: int = 97, tokens: str = "a b =", output: str = "vocabulary") -> Modular:
-    """`x operation y` mod `modulus`; see `Modular`."""
-    return Modular(operation=operation, modulus=modulus, tokens=tokens, output=output)
+def modular(
+    operation: str = "add", modulus: int = 97, tokens: str = "a b =", output: str = "vocabulary", **settings
+) -> Modular:
+    """`x operation y` mod `modulus`; see `Modular` for these and further settings."""
+    return Modular(operation=operation, modulus=modulus, tokens=tokens, output=output, **settings)

@@ -1,5 +1,7 @@
 """Which rows train, and which of them a step sees. Pure functions of keys and per-run values."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, UInt
@@ -8,22 +10,41 @@ SHUFFLE_ROUNDS = 32
 UNROLLED_ROUNDS = 4
 
 
-def split_order(key: Key[Array, ""], num_examples: int) -> Int[Array, " examples"]:
-    """Ranks the rows of the full table at random; the first `num_train` of the order train, the others validate.
+def split_order(
+    key: Key[Array, ""],
+    num_examples: int,
+    unit: Int[Any, " examples"] | None = None,
+    part: Int[Any, " examples"] | None = None,
+    part_rows: Int[Any, " parts"] | None = None,
+) -> Int[Array, " examples"]:
+    """Ranks the rows of the full table at random; the first of the order train, the others validate.
 
-    One key gives one order, so splits are nested: a larger `num_train` only adds rows, and two train fractions
+    One key gives one order, so splits are nested: a larger training set only adds rows, and two train fractions
     differ in nothing else.
 
     Args:
       key: consumed here.
       num_examples: rows in the table; static.
+      unit: rows of the same number stay side by side, such as the two orders of a commutative pair.
+      part: the part of the task a row belongs to.
+      part_rows: how many rows of each part train. May be traced. With parts, the training rows of all of them lead.
 
     Returns:
       [examples] int32, the rows in their order.
 
     Source: the random split of Power et al. 2022, arXiv:2201.02177; nesting across fractions is ours.
     """
-    return jax.random.permutation(key, jnp.arange(num_examples, dtype=jnp.int32))
+    order = jax.random.permutation(key, jnp.arange(num_examples, dtype=jnp.int32))
+    if unit is not None:
+        rank = jnp.argsort(order).astype(jnp.int32)
+        first = jnp.full(num_examples, num_examples, jnp.int32).at[unit].min(rank)
+        order = jnp.lexsort((rank, first[unit])).astype(jnp.int32)
+    if part is not None:
+        member = part[order][:, None] == jnp.arange(part_rows.shape[0], dtype=jnp.int32)
+        place = (jnp.cumsum(member, axis=0, dtype=jnp.int32) - 1)[jnp.arange(num_examples), part[order]]
+        trains = place < part_rows[part[order]]
+        order = order[jnp.argsort(~trains, stable=True)]
+    return order
 
 
 def batch_positions(
@@ -100,5 +121,81 @@ def _mix(x: UInt[Array, "*shape"]) -> UInt[Array, "*shape"]:
 
 
 def train_weights(num_examples: int, num_train: Int[Array, ""]) -> Float[Array, " examples"]:
-    """[examples] 1.0 for the places of the split's order that train, 0.0 for those that validate."""
+    """[examples] 1.0 for the places of the split's order that train, 0.0 for the others."""
     return (jnp.arange(num_examples, dtype=jnp.int32) < num_train).astype(jnp.float32)
+
+
+def val_weights(
+    num_train: Int[Array, ""],
+    order: Int[Array, " examples"],
+    unit: Int[Any, " examples"] | None = None,
+    label_group: Int[Any, " examples"] | None = None,
+) -> Float[Array, " examples"]:
+    """[examples] 1.0 for the places of the split's order that validate.
+
+    Those are the places that do not train, without rows whose label is random, and, where units are not to be split,
+    without the rest of the unit that the training set ends in.
+    """
+    val = jnp.arange(order.shape[0], dtype=jnp.int32) >= num_train
+    if unit is not None:
+        val &= unit[order] != unit[order[num_train - 1]]
+    if label_group is not None:
+        val &= label_group[order] < 0
+    return val.astype(jnp.float32)
+
+
+def random_labels(
+    key: Key[Array, ""],
+    labels: Int[Any, "examples answers"],
+    label_group: Int[Any, " examples"],
+    num_classes: Int[Any, ""],
+) -> Int[Array, "examples answers"]:
+    """The labels, with one drawn at random for each group of rows.
+
+    Args:
+      key: consumed here.
+      labels: of the table.
+      label_group: rows of the same non-negative group share a label; -1 keeps its own.
+      num_classes: labels are drawn uniformly from 0 .. num_classes-1.
+    """
+    drawn = jax.random.randint(key, (labels.shape[0],), 0, num_classes, jnp.int32)
+    return jnp.where((label_group >= 0)[:, None], drawn[label_group][:, None], labels)
+
+
+def with_outliers(
+    key: Key[Array, ""],
+    labels: Int[Any, "examples answers"],
+    order: Int[Array, " examples"],
+    num_train: Int[Array, ""],
+    num_outliers: Int[Array, ""],
+) -> Int[Array, "examples answers"]:
+    """The labels, with those of some training rows replaced by those of other training rows.
+
+    Rows and donors are chosen at random; a donor's first answer is another than the row's, so exactly so many rows
+    are wrong (unless all training rows have the same answer). One key gives nested sets: more outliers only add rows.
+
+    Args:
+      key: consumed here.
+      labels: of the table.
+      order: of the split, training rows first.
+      num_train: rows that train. May be traced.
+      num_outliers: at most num_train. May be traced.
+
+    Returns:
+      [examples, answers].
+
+    Source: the outliers of Power et al. 2022, arXiv:2201.02177, figure 6; donors with another answer are ours.
+    """
+    rank_key, donor_key = jax.random.split(key)
+    places = jnp.arange(order.shape[0], dtype=jnp.int32)
+    trains = places < num_train
+    rank = shuffle(rank_key, jnp.where(trains, places, 0), num_train)
+    answer = labels[order, 0]
+    sortable = jnp.where(trains, answer, jnp.iinfo(jnp.int32).max)
+    by_answer = jnp.argsort(sortable, stable=True)
+    low, high = (jnp.searchsorted(sortable[by_answer], answer, side).astype(jnp.int32) for side in ("left", "right"))
+    others = num_train - (high - low)
+    donor = jax.random.randint(donor_key, places.shape, 0, jnp.maximum(others, 1), jnp.int32)
+    donor = by_answer[donor + jnp.where(donor >= low, high - low, 0)]
+    replaced = trains & (rank < num_outliers) & (others > 0)
+    return labels.at[order].set(jnp.where(replaced[:, None], labels[order[donor]], labels[order]))

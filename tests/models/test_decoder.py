@@ -209,7 +209,7 @@ def test_initial_matrices_have_the_distribution_of_their_scheme(initial):
         assert kernel.shape[0] == inputs
         if scheme == "pytorch":
             check_uniform(kernel, inputs**-0.5)
-        elif scheme == "nanda":
+        elif scheme in ("nanda", "normal"):
             check_normal(kernel, WIDTH**-0.5)
         else:
             check_normal(kernel, inputs**-0.5)
@@ -297,7 +297,7 @@ def test_dropout_falls_on_the_embeddings_and_both_branches_of_every_layer(monkey
         dropped.append((tuple(jax.random.key_data(key).tolist()), x.shape))
         return x
 
-    monkeypatch.setattr("grokjax.models.decoder.drop", noted)
+    monkeypatch.setattr("grokjax.models.layers.drop", noted)
     params = {"params": random_params(model, TABLE)}
     rngs = {"dropout": jax.random.key(1)}
     model.apply(params, jnp.asarray(TABLE.inputs), train=True, dropout=0.3, rngs=rngs)

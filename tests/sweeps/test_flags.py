@@ -6,7 +6,7 @@ from tiny import train
 
 import grokjax as gj
 from grokjax.sweeps import devices
-from grokjax.sweeps.flags import main, parse, parse_values, parse_variants
+from grokjax.sweeps.flags import all_settings, main, parse, parse_values, parse_variants
 
 TINY = [
     "--modulus=11",
@@ -30,14 +30,15 @@ def refusal(capsys, *arguments):
 
 
 BAD = {
-    "--operation=plus": "operation=plus is not known. Known: add, subtract, multiply, divide, x+y, x-y, x*y, x/y.",
-    "--model=decodr": "There is no model 'decodr'. Did you mean decoder? Known: decoder.",
-    "--optimizer=adamww": "There is no optimizer 'adamww'. Did you mean adamw? Known: adam, adamw, rmsprop, sgd, ",
-    "--task=moduler": "There is no task 'moduler'. Did you mean modular? Known: modular.",
+    "--operation=plus": "operation=plus is not known. Known: add, subtract, multiply, divide, divide_if_odd, random, "
+    "random_symmetric, or a formula such as x^2+3*y.",
+    "--model=decodr": "There is no model 'decodr'. Did you mean decoder? Known: decoder, encoder_decoder, lstm, mlp, ",
+    "--optimizer=adamww": "There is no optimizer 'adamww'. Did you mean adamw? Known: adam, adamw, muon, rmsprop, ",
+    "--task=moduler": "There is no task 'moduler'. Did you mean modular? Known: digits, mixture, modular, ",
     "--operation=divide --modulus=96": "modulus=96 is not prime (2 divides it), and divide (x/y) needs an inverse of "
     "every number but 0. Try --modulus=89.",
     "--train_fraction=0": "train_fraction=0.0 is out of range: it must be greater than 0.0. The default is 0.5.",
-    "--train_fraction=1.5": "train_fraction=1.5 is out of range: it must be less than 1.0. The default is 0.5.",
+    "--train_fraction=1.5": "train_fraction=1.5 is out of range: it must be at most 1.0. The default is 0.5.",
     "--train_fraction=0.001": "train_fraction=0.001 leaves 9 of 9409 rows of x+y mod 97 to train on, fewer than one "
     "batch of 512. Try --train_fraction=0.3,0.5 or a smaller --batch_size.",
     "--modulus=2 --batch_size=1 --train_fraction=0.2": "train_fraction=0.2 leaves 0 of 4 rows of x+y mod 2 to train "
@@ -66,7 +67,7 @@ BAD = {
     "--p=97": "p is called modulus here. Try --modulus, in Python modulus=.",
     "--alpha=0.5": "alpha is called train_fraction here. Try --train_fraction, in Python train_fraction=.",
     "--learning_rat=1": "There is no flag 'learning_rat'. Did you mean learning_rate? Known: ",
-    "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, but the optimizer is adamw. "
+    "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, muon, but the optimizer is adamw. "
     "Leave it out, or try --optimizer=sgd_momentum.",
     "--zip=seed,steps --seed=0,1": "zip=seed,steps names steps, which has no list of values. The axes are seed.",
     "--zip=seed,steps --seed=0,1 --steps=1,2,3": "zip=seed,steps needs as many values of each, but seed has 2, steps "
@@ -152,8 +153,8 @@ def test_values_are_one_a_list_or_an_inclusive_range(text, kind, values):
 
 
 def test_variants_are_labelled_settings():
-    told = parse_variants("Adam 1e-4: optimizer=adam learning_rate=1e-4; none: weight_decay=0")
-    assert told == {"Adam 1e-4": dict(optimizer="adam", learning_rate=1e-4), "none": dict(weight_decay=0.0)}
+    told = parse_variants("Adam 1e-4: optimizer=adam learning_rate=1e-4; lean: tokens='a b =' ordered=1", all_settings())
+    assert told == {"Adam 1e-4": dict(optimizer="adam", learning_rate=1e-4), "lean": dict(tokens="a b =", ordered="1")}
 
 
 def test_axes_come_in_the_order_of_the_command_line():

@@ -65,7 +65,7 @@ def test_the_final_parameters_of_a_run_give_its_final_loss(tmp_path):
     table = config.task.table()
     model = gj.models.fitted(config.model, table)
     logits = model.apply({"params": params}, jnp.asarray(table.inputs))
-    loss = np.asarray(gj.losses.cross_entropy(logits, jnp.asarray(table.labels)))
+    loss = np.asarray(gj.losses.cross_entropy(logits, jnp.asarray(table.labels)))[:, 0]
     run = grid.sel(seed=1, train_fraction=0.6)
     share = int(run.num_train) / len(loss)
     expected = share * float(run.train_loss[-1]) + (1 - share) * float(run.val_loss[-1])
@@ -103,7 +103,7 @@ def test_a_forecast_knows_the_memory_that_a_state_takes():
     told = forecast.make(grid, runs, engine.make_groups(runs), devices.local_devices(), None)
     (need,) = told.needs
     parameters = 2 * 12 * 16 + 4 * 16 * 16 + 2 * 16 * 64 + 4 * 16
-    assert need.state == 4 * (3 * parameters + 121 + 1 + 2)  # weights and two moments, order, step, two counts
+    assert need.state == 4 * (3 * parameters + 2 * 121 + 1 + 2)  # weights and two moments, order, labels, step, counts
 
 
 INTERRUPTED = """

@@ -1,0 +1,283 @@
+"""What is measured of a run at its evaluated steps, besides loss and accuracy: by name, or a user's own function.
+
+A metric is a function whose parameters' names say what it is given:
+
+* `logits` [rows, answers, classes], `labels` [rows, answers], `loss_dtype`: it returns one number per row [rows], of
+  which the means over training and validation rows are kept, as `train_<name>` and `val_<name>`.
+* any of `ARGUMENTS`: it returns a scalar, kept as `<name>`, or a dictionary of scalars, kept as `<name>.<key>` (the
+  key '' as `<name>` alone).
+
+    def norm(params):
+        return sum((leaf**2).sum() for leaf in jax.tree.leaves(params)) ** 0.5
+
+    gj.Config(..., metrics={"norm": norm, "weight_norm": None})       # None: the one of that name
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from grokjax import losses
+from grokjax.config import ConfigError, code_identity, unknown_name
+
+Metric = tuple[str, Callable[..., Any]]
+"""A name and a function."""
+
+ROW_ARGUMENTS = ("logits", "labels", "loss_dtype")
+"""What a metric of rows may ask for."""
+
+ARGUMENTS = {
+    "params": "the parameters",
+    "initial_params": "the parameters before the first step",
+    "learning_rate": "the learning rate after warm-up",
+    "step": "updates done",
+    "loss": "[examples, answers] losses, rows of the table in the order of the split",
+    "right": "[examples, answers] whether an answer is right, in the same order",
+    "labels": "[examples, answers] classes, -1 where not scored, in the same order",
+    "train": "[examples] 1.0 where the row trains, in the same order",
+    "val": "[examples] 1.0 where the row validates, in the same order",
+    "pair": "[examples] the number of the row's unordered pair, in the same order",
+    "part": "[examples] the number of the row's part, in the same order",
+    "part_names": "names of the parts",
+    "mean_gradient_norm": "norm of the batches' gradients, the mean over the updates since the last evaluation",
+    "mean_batch_loss": "loss of the batches in train mode, the mean over their rows since the last evaluation",
+    "mean_batch_accuracy": "accuracy of the batches in train mode, likewise",
+    "mean_gradient_norms": "norm of the batches' gradients of each tensor by its path, likewise over the updates",
+}
+"""What another metric may ask for."""
+
+RUNNING = {
+    "mean_gradient_norm": ("gradient_norm", "steps"),
+    "mean_gradient_norms": ("gradient_norms", "steps"),
+    "mean_batch_loss": ("batch_loss", "rows"),
+    "mean_batch_accuracy": ("batch_accuracy", "rows"),
+}
+"""Arguments that are means since the last evaluation: of which sum, and over what."""
+
+
+def paths(tree) -> dict[str, Any]:
+    """The leaves of a tree by their path, such as 'block_0.query.kernel'."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {".".join(str(getattr(part, "key", part)) for part in path): leaf for path, leaf in leaves}
+
+
+def norm(tree) -> Float[Array, ""]:
+    """The root of the sum of all squares."""
+    return jnp.sqrt(sum((leaf * leaf).sum() for leaf in jax.tree.leaves(tree)))
+
+
+def weight_norm(params) -> Float[Array, ""]:
+    """sqrt(sum W^2) over all parameters."""
+    return norm(params)
+
+
+def tensor_norms(params) -> dict[str, Float[Array, ""]]:
+    """sqrt(sum W^2) of each parameter tensor."""
+    return {name: norm(leaf) for name, leaf in paths(params).items()}
+
+
+def distance(params, initial_params) -> Float[Array, ""]:
+    """The norm of what has been added to the initial parameters."""
+    return norm(jax.tree.map(jnp.subtract, params, initial_params))
+
+
+def gradient_norm(mean_gradient_norm) -> Float[Array, ""]:
+    """The mean norm of the batches' gradients since the last evaluation."""
+    return mean_gradient_norm
+
+
+def tensor_gradient_norms(mean_gradient_norms) -> dict[str, Float[Array, ""]]:
+    """The same of each parameter tensor."""
+    return mean_gradient_norms
+
+
+def effective_learning_rate(learning_rate, params) -> Float[Array, ""]:
+    """lr/|theta|^2: the step size on the sphere, for a scale-invariant network. Source: Melnik et al."""
+    return learning_rate / norm(params) ** 2
+
+
+def effective_gradient(mean_gradient_norm, params) -> Float[Array, ""]:
+    """|g| |theta|: the gradient on the unit sphere, for a scale-invariant network. Source: Melnik et al."""
+    return mean_gradient_norm * norm(params)
+
+
+def train_mode_loss(mean_batch_loss) -> Float[Array, ""]:
+    """The loss as training sees it, dropout on, the mean over the rows since the last evaluation."""
+    return mean_batch_loss
+
+
+def train_mode_accuracy(mean_batch_accuracy) -> Float[Array, ""]:
+    """The accuracy as training sees it, dropout on, the mean over the rows since the last evaluation."""
+    return mean_batch_accuracy
+
+
+def softmax_collapse(
+    logits: Float[Array, "rows answers classes"], labels: Int[Array, "rows answers"], loss_dtype: str
+) -> Float[Array, " rows"]:
+    """1.0 for rows whose sum of exp(z - max z) is exactly 1 at the right class: their gradient is 0.
+
+    Source: Prieto et al. 2025, arXiv:2501.04697.
+    """
+    with losses.in_dtype(loss_dtype):
+        z = logits.astype(loss_dtype)
+        total = jnp.exp(z - z.max(-1, keepdims=True)).sum(-1)
+        collapsed = (total == jnp.ones((), total.dtype)).astype(jnp.float32)
+    return losses.row_accuracy((collapsed > 0) & losses.correct(logits, labels), labels)
+
+
+def token_accuracy(
+    logits: Float[Array, "rows answers classes"], labels: Int[Array, "rows answers"]
+) -> Float[Array, " rows"]:
+    """The share of a row's scored answers that are right, where accuracy wants them all."""
+    return losses.row_loss(losses.correct(logits, labels).astype(jnp.float32), labels)
+
+
+def per_answer(loss, right, labels, train, val) -> dict[str, Float[Array, ""]]:
+    """Loss and accuracy of each answer position alone, over the rows in which it is scored."""
+    counts = losses.scored(labels).astype(jnp.float32)
+    measured = {}
+    for part, weights in (("train", train), ("val", val)):
+        weights = weights[:, None] * counts
+        for name, values in (("loss", loss), ("accuracy", right.astype(jnp.float32))):
+            means = (values * weights).sum(0) / weights.sum(0)
+            measured |= {f"{part}_{name}.{i}": mean for i, mean in enumerate(means)}
+    return measured
+
+
+def parts(loss, right, labels, train, val, part, part_names) -> dict[str, Float[Array, ""]]:
+    """Loss and accuracy of each part of the task alone, such as the two operations of a mixture."""
+    values = {"loss": losses.row_loss(loss, labels), "accuracy": losses.row_accuracy(right, labels)}
+    return {
+        f"{side}_{name}.{part_name}": losses.weighted_mean(value, weights * (part == i).astype(jnp.float32))
+        for i, part_name in enumerate(part_names)
+        for side, weights in (("train", train), ("val", val))
+        for name, value in values.items()
+    }
+
+
+def unswapped_accuracy(right, labels, train, val, pair) -> Float[Array, ""]:
+    """The accuracy on validation rows no other order of whose operands is in the training set.
+
+    A model that cannot see the order of its operands gets the others right by memory alone.
+    """
+    trained = jnp.zeros(pair.shape[0], jnp.float32).at[pair].max(train)[pair]
+    return losses.weighted_mean(losses.row_accuracy(right, labels), val * (1 - trained))
+
+
+METRICS: Mapping[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        weight_norm,
+        tensor_norms,
+        distance,
+        gradient_norm,
+        tensor_gradient_norms,
+        effective_learning_rate,
+        effective_gradient,
+        train_mode_loss,
+        train_mode_accuracy,
+        softmax_collapse,
+        token_accuracy,
+        per_answer,
+        parts,
+        unswapped_accuracy,
+    )
+}
+"""Metrics by name."""
+
+UNPREFIXED = (per_answer, parts)
+"""Metrics whose keys are whole names, such as 'val_loss.0'."""
+
+
+def arguments(metric: Callable) -> tuple[str, ...]:
+    """What a metric asks for: the names of its parameters."""
+    return tuple(inspect.signature(metric).parameters)
+
+
+def of_rows(metric: Callable) -> bool:
+    """Whether a metric is one of rows."""
+    return "logits" in arguments(metric)
+
+
+def chosen(asked: Sequence[tuple[str, Callable | None]]) -> tuple[Metric, ...]:
+    """The metrics a `Config` asks for, as names and functions.
+
+    Args:
+      asked: names, each with its function or None for ours.
+
+    Raises:
+      ConfigError: for an unknown name, or a function that asks for what there is not.
+    """
+    return tuple((name, _checked(name, metric)) for name, metric in asked)
+
+
+def _checked(name: str, metric: Callable | None) -> Callable:
+    if metric is None:
+        if name not in METRICS:
+            raise unknown_name("metric", name, METRICS)
+        return METRICS[name]
+    if not callable(metric):
+        raise ConfigError(f"The metric {name} is of type {type(metric).__name__}. Give a function, or None for ours.")
+    known = ROW_ARGUMENTS if of_rows(metric) else tuple(ARGUMENTS)
+    if unknown := [argument for argument in arguments(metric) if argument not in known]:
+        raise ConfigError(
+            f"The metric {name} asks for {unknown[0]!r}, which there is not. It may ask for: {', '.join(known)}."
+        )
+    return metric
+
+
+def identity(metric: Metric) -> str:
+    """What tells a metric from others of its name: nothing for ours, the source of a user's."""
+    name, function = metric
+    return name if METRICS.get(name) is function else f"{name}={code_identity(function)}"
+
+
+def running(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """The sums over steps that the metrics need."""
+    asked = {argument for _, metric in metrics for argument in arguments(metric)}
+    return tuple(total for argument, (total, _) in RUNNING.items() if argument in asked)
+
+
+def asks(metrics: Sequence[Metric], argument: str) -> bool:
+    """Whether any of the metrics asks for this."""
+    return any(argument in arguments(metric) for _, metric in metrics)
+
+
+def check_table(metrics: Sequence[Metric], table) -> None:
+    """ConfigError for a metric that asks for what the table has not."""
+    for name, metric in metrics:
+        for argument in ("pair", "part"):
+            if argument in arguments(metric) and getattr(table, argument) is None:
+                raise ConfigError(
+                    f"The metric {name} needs rows that have a {argument}; {table.name} has none. Leave it out."
+                )
+
+
+def of_each_row(name: str, metric: Callable, given: Mapping[str, Any]) -> Float[Array, " rows"]:
+    """[rows]: what a metric of rows says of each; ConfigError if it says anything else."""
+    value = jnp.asarray(metric(**{argument: given[argument] for argument in arguments(metric)}), jnp.float32)
+    if value.shape != given["labels"].shape[:1]:
+        raise ConfigError(
+            f"The metric {name} returned an array of shape {value.shape} for {given['labels'].shape[0]} rows. "
+            "One that asks for logits returns one number per row."
+        )
+    return value
+
+
+def named(name: str, metric: Callable, value) -> dict[str, Float[Array, ""]]:
+    """A metric's value as scalars by the names they are kept under; ConfigError if it is none."""
+    values = value if isinstance(value, Mapping) else {"": value}
+    prefix = "" if metric in UNPREFIXED else name
+    result = {}
+    for key, scalar in values.items():
+        if jnp.ndim(scalar):
+            raise ConfigError(
+                f"The metric {name} returned an array of shape {jnp.shape(scalar)}. Return a scalar or a dictionary of "
+                "scalars; one that asks for logits returns one number per row."
+            )
+        result[".".join(filter(None, (prefix, str(key))))] = jnp.asarray(scalar, jnp.float32)
+    return result
