@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from grokjax.config import RUN, Config, ConfigError, check_settings, setting, settings, code_identity
+from grokjax.config import RUN, Config, ConfigError, check_settings, code_identity, setting, settings
 
 Hyperparameters = Mapping[str, Float[Array, ""]]
 
@@ -23,7 +23,7 @@ DECAYS = ("zero", "init", "jiggle", "gradient")
 """Kinds of weight decay: what the parameters are drawn to, or how else the decay acts."""
 
 
-def _hyperparameter(default: float, help: str, **bounds):
+def _hyperparameter(default: Any, help: str, **bounds):
     return setting(default, help, role=RUN, kind=float, **bounds)
 
 
@@ -328,10 +328,10 @@ class RmsProp(Optimizer):
 
 @dataclasses.dataclass(frozen=True)
 class Muon(Adam):
-    """Muon for the matrices inside the network: the momentum's nearest orthogonal matrix, by Newton and Schulz's iteration.
+    """Muon for the matrices inside the network: the momentum made orthogonal by Newton and Schulz's iteration.
 
-    Embeddings, the output matrix and vectors are trained by Adam, as its authors do. A matrix [inputs, outputs] moves by
-    sqrt(max(1, outputs / inputs)) times the orthogonal one. Both share the learning rate.
+    Embeddings, the output matrix and vectors are trained by Adam, as its authors do. A matrix [inputs, outputs] moves
+    by sqrt(max(1, outputs / inputs)) times the orthogonal one. Both share the learning rate.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/, as optax.contrib has it; on grokking, Tveit
     et al. 2025, arXiv:2504.16041.
@@ -340,8 +340,13 @@ class Muon(Adam):
     momentum: float = _hyperparameter(0.95, "decay of the sum of directions", low=0.0, below=1.0)
 
     def direction(self, hyper):
-        muon = optax.chain(optax.contrib.scale_by_muon(beta=hyper["momentum"]), _stateless(_scaled_by_shape))
+        orthogonal = optax.contrib.scale_by_muon(beta=hyper["momentum"], weight_dimension_numbers=_rows_and_columns)
+        muon = optax.chain(orthogonal, _stateless(_scaled_by_shape))
         return optax.partition({"muon": muon, "adam": super().direction(hyper)}, _muon_labels)
+
+
+def _rows_and_columns(updates):
+    return jax.tree.map(lambda _: optax.contrib.MuonDimensionNumbers(), updates)
 
 
 def _scaled_by_shape(updates, params, key):
@@ -391,8 +396,8 @@ class Custom:
 def custom(
     build: Callable[[types.SimpleNamespace], optax.GradientTransformation],
     *,
-    learning_rate: float = 1e-3,
-    **hyperparameters: float,
+    learning_rate: Any = 1e-3,
+    **hyperparameters: Any,
 ) -> Custom:
     """An optimizer of one's own, each declared hyperparameter an axis that can be swept without recompiling.
 

@@ -28,7 +28,7 @@ class Decoder(nn.Module):
     is `Decoder(num_layers=1, norm="none", bias="mlp", positions="learned", init_scheme="nanda")`.
 
     With `norm="pre", inner_norm=True, norm_affine=False` and no biases, scaling an MLP's first matrix changes nothing,
-    and scaling everything that writes to the residual stream at once changes nothing either.
+    as long as the variances stay large beside the norms' epsilon.
 
     What it needs of a task (the attributes that are no settings) is filled in by `grokjax.models.fitted`.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grokjax import metrics
-from grokjax.config import Config, ConfigError, settings, code_identity, unknown_name
+from grokjax.config import Config, ConfigError, code_identity, settings, unknown_name
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.tasks import TASKS

@@ -84,7 +84,7 @@ class Expression:
         return self.root.kind == "if"
 
     def formula(self, operands: int = 2) -> str:
-        """The one way to write it: without needless spaces or brackets, in x and y or, from three operands, x1, x2 ..."""
+        """The one way to write it: without needless spaces or brackets, in x and y, from three on in x1 ... xK."""
         names = ("x", "y") if operands <= 2 else tuple(f"x{i}" for i in range(1, operands + 1))
         return _written(self.root, names)
 

@@ -40,9 +40,10 @@ def split_order(
         first = jnp.full(num_examples, num_examples, jnp.int32).at[unit].min(rank)
         order = jnp.lexsort((rank, first[unit])).astype(jnp.int32)
     if part is not None:
-        member = part[order][:, None] == jnp.arange(part_rows.shape[0], dtype=jnp.int32)
-        place = (jnp.cumsum(member, axis=0, dtype=jnp.int32) - 1)[jnp.arange(num_examples), part[order]]
-        trains = place < part_rows[part[order]]
+        part = jnp.asarray(part)[order]
+        member = part[:, None] == jnp.arange(part_rows.shape[0], dtype=jnp.int32)
+        place = (jnp.cumsum(member, axis=0, dtype=jnp.int32) - 1)[jnp.arange(num_examples), part]
+        trains = place < part_rows[part]
         order = order[jnp.argsort(~trains, stable=True)]
     return order
 

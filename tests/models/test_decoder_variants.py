@@ -55,7 +55,7 @@ VARIANTS = [
     (TABLE, PERIODIC),
     (TABLE, dict(norm="post", inner_norm=True, final_norm=True, bias="mlp")),
     (TABLE, dict(norm="none", inner_norm=True, num_layers=1)),
-    (TABLE, dict(norm="pre", final_norm=False, norm_affine=False)),
+    (TABLE, dict(norm="pre", final_norm=False, norm_affine=False, num_layers=1)),
     (MIXED, dict(split_mlp=True, norm="pre", mlp_width=15)),
 ]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reference import QUICK
 from scipy import stats
 
+from grokjax.tasks import splits
 from grokjax.tasks.splits import batch_positions, shuffle, split_order, train_weights
 
 BATCH = 8
@@ -205,3 +206,115 @@ def test_another_number_of_training_rows_does_not_recompile():
         for step in (0, 100):
             both(jax.random.key(num_train), jnp.int32(step), jnp.int32(num_train))
     assert len(traces) == 1
+
+
+UNITS = np.repeat(np.arange(40), [1, 2] * 20).astype(np.int32)
+
+
+@functools.partial(jax.jit, compiler_options=QUICK)
+def by_unit(seed):
+    return split_order(jax.random.key(seed), 60, UNITS)
+
+
+@FEW
+@given(st.integers(0, 2**31 - 1), st.integers(1, 59))
+def test_a_split_by_unit_keeps_units_on_one_side_and_the_count_exact(seed, num_train):
+    order = np.asarray(by_unit(seed))
+    assert sorted(order.tolist()) == list(range(60))
+    units = UNITS[order]
+    assert all(units[i] == units[i + 1] for i in range(59) if units[i] in units[i + 1 :])
+    val = np.asarray(splits.val_weights(jnp.int32(num_train), jnp.asarray(order), UNITS)).astype(bool)
+    train = np.asarray(train_weights(60, jnp.int32(num_train))).astype(bool)
+    assert train.sum() == num_train and not (train & val).any()
+    assert not set(units[train]) & set(units[val])
+    assert (~train & ~val).sum() <= 1, "at most the other half of the pair that the training set ends in"
+
+
+def test_where_no_two_rows_belong_together_a_split_by_unit_is_that_by_row():
+    key = jax.random.key(3)
+    np.testing.assert_array_equal(split_order(key, 50, np.arange(50, dtype=np.int32)), split_order(key, 50))
+
+
+PART = np.array([0] * 30 + [1] * 20, np.int32)
+
+
+@functools.partial(jax.jit, compiler_options=QUICK)
+def by_part(seed, part_rows):
+    return split_order(jax.random.key(seed), 50, None, PART, part_rows)
+
+
+@FEW
+@given(st.integers(0, 2**31 - 1), st.integers(0, 30), st.integers(0, 20))
+def test_each_part_has_as_many_training_rows_as_asked_for_and_they_are_nested(seed, first, second):
+    rows = {}
+    for counts in ((first, second), (30, second), (first, 20)):
+        order = np.asarray(by_part(seed, np.array(counts, np.int32)))
+        assert sorted(order.tolist()) == list(range(50))
+        rows[counts] = set(order[: sum(counts)].tolist())
+        assert [sum(PART[row] == part for row in rows[counts]) for part in (0, 1)] == list(counts)
+    assert rows[first, second] <= rows[30, second] and rows[first, second] <= rows[first, 20]
+
+
+def labelled(classes=7, examples=90):
+    return np.random.default_rng(0).integers(0, classes, (examples, 2)).astype(np.int32)
+
+
+@functools.partial(jax.jit, compiler_options=QUICK)
+def outliers_of(seed, labels, num_train, num_outliers):
+    order = split_order(jax.random.key(seed), labels.shape[0])
+    return order, splits.with_outliers(jax.random.key(seed + 1), labels, order, num_train, num_outliers)
+
+
+@FEW
+@given(st.integers(0, 2**30), st.integers(10, 90), st.data())
+def test_outliers_are_training_rows_alone_exactly_as_many_and_nested(seed, num_train, data):
+    labels = labelled()
+    few = data.draw(st.integers(0, num_train))
+    more = data.draw(st.integers(few, num_train))
+    wrong = {}
+    for count in (few, more):
+        order, found = (np.asarray(x) for x in outliers_of(seed, labels, jnp.int32(num_train), jnp.int32(count)))
+        changed = np.flatnonzero((found != labels).any(1))
+        train = order[:num_train]
+        assert len(changed) == count and set(changed) <= set(train)
+        assert (found[changed, 0] != labels[changed, 0]).all(), "the first answer is wrong"
+        donors = {tuple(row) for row in labels[train].tolist()}
+        assert all(tuple(row) in donors for row in found[changed].tolist())
+        wrong[count] = {(row, *found[row].tolist()) for row in changed}
+    assert wrong[few] <= wrong[more]
+
+
+def test_outliers_come_from_all_other_answers_in_proportion():
+    labels = np.array([[0]] * 50 + [[1]] * 30 + [[2]] * 10, np.int32)
+    counts = np.zeros((3, 3))
+    for seed in range(200):
+        found = np.asarray(outliers_of(seed, labels, jnp.int32(90), jnp.int32(90))[1])
+        np.add.at(counts, (labels[:, 0], found[:, 0]), 1)
+    assert not np.diag(counts).any()
+    shares = counts / counts.sum(1, keepdims=True)
+    expected = np.array([[0, 3 / 4, 1 / 4], [5 / 6, 0, 1 / 6], [5 / 8, 3 / 8, 0]])
+    np.testing.assert_allclose(shares, expected, atol=0.05)  # 2,000 draws in the smallest row: five deviations
+
+
+def test_where_all_training_rows_have_the_same_answer_none_can_be_wrong():
+    labels = np.zeros((90, 1), np.int32)
+    assert not np.asarray(outliers_of(0, labels, jnp.int32(15), jnp.int32(5))[1]).any()
+
+
+def test_random_labels_are_shared_by_a_group_differ_by_key_and_leave_the_others():
+    group = np.array([0, 0, 1, 1, 2, -1, -1] * 100, np.int32)
+    group = np.where(group >= 0, group + 3 * (np.arange(700) // 7), -1).astype(np.int32)
+    labels = np.full((700, 1), 9, np.int32)
+    one, other = (np.asarray(splits.random_labels(jax.random.key(k), labels, group, np.int32(4)))[:, 0] for k in (0, 1))
+    assert (one[group < 0] == 9).all()
+    drawn = one[group >= 0].reshape(100, 5)
+    assert (drawn[:, 0] == drawn[:, 1]).all() and (drawn[:, 2] == drawn[:, 3]).all()
+    assert 0.6 < (drawn[:, 0] != drawn[:, 2]).mean() < 0.9
+    assert sorted(set(drawn.ravel().tolist())) == [0, 1, 2, 3]
+    assert 0.6 < (one != other)[group >= 0].mean() < 0.9
+
+
+def test_rows_with_random_labels_never_validate():
+    group = np.array([-1, 4, -1, 4, -1], np.int32)
+    val = splits.val_weights(jnp.int32(1), jnp.arange(5, dtype=jnp.int32), None, group)
+    assert val.tolist() == [0, 0, 1, 0, 1]
