@@ -287,11 +287,9 @@ class Config:
         kind=int,
         low=1,
     )
-    dropout: float = setting(
-        0.0, "dropout rate on embeddings and residual branches", role=RUN, low=0.0, below=1.0, on=0.5
-    )
+    dropout: float = setting(0.0, "dropout rate on embeddings and residual branches", role=RUN, low=0.0, below=1.0)
     weight_noise: float = setting(
-        0.0, "deviation of Gaussian noise on the weights in each training step", role=RUN, low=0.0, on=1.0
+        0.0, "deviation of Gaussian noise on the weights in each training step", role=RUN, low=0.0
     )
     init_scale: float = setting(1.0, "factor on every initial matrix and embedding", role=RUN, above=0.0)
     output_scale: float = setting(1.0, "factor alpha on the logits", role=RUN, above=0.0, label="output scale alpha")
@@ -391,7 +389,7 @@ class Config:
         return {stream: self.seed if seed is None else seed for stream, seed in pinned.items()}
 
 
-def _metric_pairs(asked) -> tuple[tuple[str, Callable | None], ...]:
+def _metric_pairs(asked) -> tuple[tuple[str, Any], ...]:
     """Names, or functions by name, as pairs of a name and its function or None."""
     if isinstance(asked, str):
         asked = [name.strip() for name in asked.split(",") if name.strip()]

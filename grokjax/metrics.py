@@ -122,11 +122,13 @@ def softmax_collapse(
 
     Source: Prieto et al. 2025, arXiv:2501.04697.
     """
+    # The largest term is 1 by definition. Computed, a fused multiply-add of z = scale * f may round it otherwise.
+    others = jax.nn.one_hot(jnp.argmax(logits, -1), logits.shape[-1], dtype=logits.dtype) == 0
     with losses.in_dtype(loss_dtype):
         z = logits.astype(loss_dtype)
-        total = jnp.exp(z - z.max(-1, keepdims=True)).sum(-1)
-        collapsed = (total == jnp.ones((), total.dtype)).astype(jnp.float32)
-    return losses.row_accuracy((collapsed > 0) & losses.correct(logits, labels), labels)
+        total = 1 + (jnp.exp(z - z.max(-1, keepdims=True)) * others.astype(z.dtype)).sum(-1)
+        collapsed = total == 1
+    return losses.row_accuracy(collapsed & losses.correct(logits, labels), labels)
 
 
 def token_accuracy(
@@ -203,7 +205,7 @@ def of_rows(metric: Callable) -> bool:
     return "logits" in arguments(metric)
 
 
-def chosen(asked: Sequence[tuple[str, Callable | None]]) -> tuple[Metric, ...]:
+def chosen(asked: Sequence[tuple[str, Any]]) -> tuple[Metric, ...]:
     """The metrics a `Config` asks for, as names and functions.
 
     Args:
@@ -215,7 +217,7 @@ def chosen(asked: Sequence[tuple[str, Callable | None]]) -> tuple[Metric, ...]:
     return tuple((name, _checked(name, metric)) for name, metric in asked)
 
 
-def _checked(name: str, metric: Callable | None) -> Callable:
+def _checked(name: str, metric) -> Callable:
     if metric is None:
         if name not in METRICS:
             raise unknown_name("metric", name, METRICS)

@@ -152,20 +152,26 @@ def _add_noise(deviation, stream: int):
     return _stateless(update)
 
 
+class _SlowState(NamedTuple):
+    begun: Float[Array, ""]
+    mean: Any
+
+
+class _WindowState(NamedTuple):
+    count: Int[Array, ""]
+    last: Any
+
+
 def _grokfast_ema(alpha, lamb):
     """g + lamb * m, with m <- alpha * m + (1 - alpha) * g and m_1 = g_1 (as Lee et al.'s code begins)."""
 
-    class State(NamedTuple):
-        begun: Float[Array, ""]
-        mean: Any
-
     def init(params):
-        return State(jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, params))
+        return _SlowState(jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, params))
 
     def update(gradient, state, params, key):
         kept = jnp.where(state.begun > 0, alpha, 0.0).astype(jnp.float32)
         mean = jax.tree.map(lambda m, g: kept * m + (1 - kept) * g, state.mean, gradient)
-        return jax.tree.map(lambda g, m: g + lamb * m, gradient, mean), State(jnp.ones((), jnp.float32), mean)
+        return jax.tree.map(lambda g, m: g + lamb * m, gradient, mean), _SlowState(jnp.ones((), jnp.float32), mean)
 
     return _transformation(init, update)
 
@@ -173,18 +179,16 @@ def _grokfast_ema(alpha, lamb):
 def _grokfast_ma(window: int, lamb):
     """g + lamb * (mean of the last `window` gradients), once there are so many; keeps them all."""
 
-    class State(NamedTuple):
-        count: Int[Array, ""]
-        last: Any
-
     def init(params):
-        return State(jnp.zeros((), jnp.int32), jax.tree.map(lambda p: jnp.zeros((window, *p.shape), p.dtype), params))
+        return _WindowState(
+            jnp.zeros((), jnp.int32), jax.tree.map(lambda p: jnp.zeros((window, *p.shape), p.dtype), params)
+        )
 
     def update(gradient, state, params, key):
         last = jax.tree.map(lambda kept, g: kept.at[state.count % window].set(g), state.last, gradient)
         full = (state.count + 1 >= window).astype(jnp.float32)
         amplified = jax.tree.map(lambda g, kept: g + lamb * full * kept.mean(0), gradient, last)
-        return amplified, State(state.count + 1, last)
+        return amplified, _WindowState(state.count + 1, last)
 
     return _transformation(init, update)
 

@@ -65,7 +65,6 @@ class Program:
     @classmethod
     def of(cls, config: Config, table: Table) -> "Program":
         """The program that a run of `config` on `table` is trained by; ConfigError where parts do not fit."""
-        shape = program_part(config)
         model = fitted(config.model, table)
         if type(model) not in MODELS.values():
             check_logits(model, table)
@@ -84,8 +83,8 @@ class Program:
             batch_rule=config.batch_rule,
             batch_rows=config.batch_rows,
             stream=program_part(config.task) if config.batch_rule == "stream" else None,
-            drops=shape.dropout > 0,
-            noisy=shape.weight_noise > 0,
+            drops=config.dropout > 0,
+            noisy=config.weight_noise > 0,
             centred=config.centred,
             loss=config.loss,
             loss_dtype=config.loss_dtype,

@@ -13,6 +13,12 @@ from grokjax.training import Program, RunState, RunValues, TableArrays
 compilations = 0
 """How often a program has been compiled (or read from the persistent cache) in this process."""
 
+OPTIONS: dict[str, int | bool | str] = {}
+"""Options that training programs are compiled with, besides XLA's own choice."""
+
+INITIAL_OPTIONS = {"xla_backend_optimization_level": 0}
+"""Options of the programs that make initial states on a CPU: run once a run, they are compiled fast, not to be fast."""
+
 _lock, _initialising = threading.Lock(), threading.Lock()
 
 
@@ -41,13 +47,14 @@ def initial_state(program: Program, values: RunValues, table: TableArrays, devic
     many others, the run is trained; of the table only the shape is used.
     """
     with _initialising:
-        state = _initialise(program)(values, table)
+        state = _initialise(program, jax.default_backend())(values, table)
     return jax.device_put(state, device)
 
 
 @functools.cache
-def _initialise(program: Program):
-    return jax.jit(functools.partial(training.init_run, program))
+def _initialise(program: Program, platform: str):
+    options = INITIAL_OPTIONS if platform == "cpu" else None
+    return jax.jit(functools.partial(training.init_run, program), compiler_options=options)
 
 
 def _avals(tree):
@@ -67,7 +74,8 @@ def compiled(program: Program, values: RunValues, table: TableArrays, lanes: int
       device: to run on.
     """
     leaves, structure = jax.tree.flatten(_avals((values, table)))
-    key = (program, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), lanes, device)
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    key = (program, structure, shapes, lanes, device, tuple(OPTIONS.items()))
     with _lock:
         entry = _entries.setdefault(key, _Entry(program, *_avals((values, table)), lanes, device))
     return entry.get()
@@ -104,7 +112,7 @@ def _compile(program, values, table, lanes, device) -> Compiled:
     arguments = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), (values, table, state, *scalars)
     )
-    executable = jax.jit(advance, donate_argnums=2).lower(*arguments).compile()
+    executable = jax.jit(advance, donate_argnums=2).lower(*arguments).compile(OPTIONS or None)
     with _lock:
         compilations += 1
     analysis = executable.memory_analysis()

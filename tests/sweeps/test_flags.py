@@ -153,7 +153,9 @@ def test_values_are_one_a_list_or_an_inclusive_range(text, kind, values):
 
 
 def test_variants_are_labelled_settings():
-    told = parse_variants("Adam 1e-4: optimizer=adam learning_rate=1e-4; lean: tokens='a b =' ordered=1", all_settings())
+    told = parse_variants(
+        "Adam 1e-4: optimizer=adam learning_rate=1e-4; lean: tokens='a b =' ordered=1", all_settings()
+    )
     assert told == {"Adam 1e-4": dict(optimizer="adam", learning_rate=1e-4), "lean": dict(tokens="a b =", ordered="1")}
 
 

@@ -7,17 +7,12 @@ import sys
 import jax
 import numpy as np
 import pytest
-from tiny import tiny, train
+from tiny import same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.analysis.crossings import stop_step
 from grokjax.sweeps import programs
 from grokjax.training import METRICS
-
-
-def same_bits(one, other):
-    """Whether the curves of two selections of single runs are identical, bit by bit."""
-    return all(np.array_equal(one[name].values.view(np.int32), other[name].values.view(np.int32)) for name in METRICS)
 
 
 GRID = dict(seed=range(4), train_fraction=[0.4, 0.5, 0.6], learning_rate=[1e-3, 3e-3])
