@@ -14,9 +14,6 @@ import statistics
 import threading
 import time
 
-import jax
-import numpy as np
-
 from grokjax.config import ConfigError
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import default_lanes, make_groups
@@ -69,9 +66,8 @@ class Workload:
         """Wall time of so many steps of every lane of every device."""
 
         def advance(bank):
-            arguments = jax.device_put((np.int32(num_steps), np.bool_(evaluates)), bank.device)
-            bank.state, metrics = bank.compiled.advance(bank.values, bank.table, bank.state, *arguments)
-            metrics.block_until_ready()
+            bank.state, measured = bank.dispatch(num_steps, evaluates, [evaluates] * self.lanes)
+            measured.values.block_until_ready()
 
         begin = time.perf_counter()
         together(advance, ((bank,) for bank in self.banks))

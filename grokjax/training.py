@@ -68,6 +68,11 @@ class Program:
         model = fitted(config.model, table)
         if type(model) not in MODELS.values():
             check_logits(model, table)
+        if config.dropout and "dropout" not in _declared(model):
+            raise ConfigError(
+                f"dropout={config.dropout} has no place in the model {type(model).__name__}, whose __call__ takes "
+                "none. Try --dropout=0."
+            )
         chosen = metrics.chosen(config.metrics)
         metrics.check_table(chosen, table)
         if config.split_by == "pair" and table.pair is None:
@@ -95,6 +100,11 @@ class Program:
     def remembers(self) -> bool:
         """Whether a run must keep its initial parameters."""
         return self.centred or metrics.asks(self.metrics, "initial_params")
+
+
+def _declared(model) -> frozenset[str]:
+    """The arguments that a model's `__call__` takes."""
+    return frozenset(inspect.signature(type(model).__call__).parameters)
 
 
 class TableArrays(NamedTuple):
@@ -369,7 +379,7 @@ def logits(
     Returns:
       [batch, answers, classes], and what the model then holds besides parameters.
     """
-    declared = inspect.signature(type(program.model).__call__).parameters
+    declared = _declared(program.model)
     trains = dropout_key is not None and bool(program.drops or state.variables or "dropout" not in declared)
     shares = table.prefixes is not None and rows is not None and not trains
 

@@ -12,6 +12,8 @@ if _FIRST and not ("CI" in os.environ and "XDG_CACHE_HOME" in os.environ):
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["NPROC"] = str(os.cpu_count())  # the size of XLA's thread pool, on which the last bits depend
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Compiling is most of what the tests do; the least optimised code compiles in half the time.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
 
 import beartype  # noqa: E402
 import jax  # noqa: E402

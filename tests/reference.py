@@ -10,9 +10,6 @@ import numpy as np
 
 EPSILON = float(np.finfo(np.float32).eps)
 
-QUICK = {"xla_backend_optimization_level": 0}
-"""Compiler options for tests that compile much and compute little, where only rounding depends on them."""
-
 
 def sinusoid(length, width):
     """[length, width]: a direct loop over the formula of Vaswani et al. 2017."""

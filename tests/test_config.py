@@ -166,8 +166,8 @@ def test_every_bound_of_every_setting_is_enforced(owner):
             Modular,
             "operation",
             "ad",
-            "operation=ad is not known. Did you mean add? Known: add, subtract, multiply, divide, divide_if_odd, random, "
-            "random_symmetric, or a formula such as x^2+3*y.",
+            "operation=ad is not known. Did you mean add? Known: add, subtract, multiply, divide, divide_if_odd, "
+            "random, random_symmetric, or a formula such as x^2+3*y.",
         ),
     ],
 )

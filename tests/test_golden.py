@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference import EPSILON, QUICK, assert_close
+from reference import EPSILON, assert_close
 
 from grokjax import losses
 from grokjax.config import run_part
@@ -199,7 +199,7 @@ def steps_of(model, optimizer, tokens, labels):
         logits, changed = model.apply(variables, tokens, train=True, mutable=["batch_stats"])
         return losses.cross_entropy(logits, labels).mean(), (logits, changed.get("batch_stats", {}))
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def step(params, stats, state):
         gradient, (logits, stats) = jax.grad(loss, has_aux=True)(params, stats)
         with jax.numpy_dtype_promotion("standard"):
@@ -265,7 +265,7 @@ def test_logits_gradients_and_twenty_steps_of_adamw_are_those_of_pytorch(name):
     assert_gradients_close(found_gradient, gradient, 1e-5)
     assert_trained_close(state[0], trained, 1e-4, undetermined, STEPS * optimizer.learning_rate)
     if "eval_logits" in file:
-        evaluated = jax.jit(functools.partial(model.apply, train=False), compiler_options=QUICK)
+        evaluated = jax.jit(functools.partial(model.apply, train=False))
         assert_close(evaluated({"params": state[0], "batch_stats": state[1]}, tokens), file["eval_logits"], 1e-4)
 
 
@@ -300,7 +300,7 @@ def small_problem():
     file = golden("optimizers")
     model, tokens, labels = fitted_to(Mlp(num_layers=4, width=8), file, (3,))
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     @jax.grad
     def gradient(params):
         return losses.cross_entropy(model.apply({"params": params}, tokens), labels).mean()
@@ -314,7 +314,7 @@ def test_twenty_steps_of_an_optimizer_are_those_of_pytorch(name):
     weights, gradient = small_problem()
     chain = optimizer.chain({name: jnp.float32(value) for name, value in run_part(optimizer).items()})
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def updated(params, state, slope):
         with jax.numpy_dtype_promotion("standard"):
             updates, state = chain.update(slope, state, params)
@@ -344,7 +344,7 @@ def test_stablemax_and_its_gradient_are_those_of_pytorch():
     file = golden("stablemax")
     logits, labels = jnp.float32(file["logits"])[:, None], jnp.int32(file["labels"])[:, None]
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def loss_and_gradient(logits):
         loss, gradient_of = jax.vjp(lambda logits: losses.stablemax(logits, labels)[:, 0], logits)
         return loss, gradient_of(jnp.ones_like(loss))[0]

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import QUICK
 
 from grokjax import metrics, training
 from grokjax.config import Config, ConfigError
@@ -62,8 +61,7 @@ class Run:
 
 @functools.cache
 def _compiled(program):
-    make = functools.partial(jax.jit, compiler_options=QUICK)
-    return tuple(make(functools.partial(f, program)) for f in (training.init_run, training.train_chunk))
+    return tuple(jax.jit(functools.partial(f, program)) for f in (training.init_run, training.train_chunk))
 
 
 def norm(leaves):
@@ -106,7 +104,7 @@ def test_running_means_are_over_the_batches_since_the_last_evaluation(run):
         picked = jnp.take_along_axis(jax.nn.log_softmax(z), jnp.asarray(run.labels)[rows][..., None], -1)
         return -(picked.mean((1, 2)) * counts).sum() / counts.sum()
 
-    slope = jax.jit(jax.grad(loss), compiler_options=QUICK)
+    slope = jax.jit(jax.grad(loss))
 
     for rows in batches:
         losses, correct = run.answers(params, rows)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import EPSILON, QUICK
+from reference import EPSILON
 
 from grokjax import training
 from grokjax.config import Config
@@ -37,15 +37,12 @@ def parts(told):
 
 
 @functools.cache
-def compiled(program, lanes=None, quick=True):
-    """The jitted `init_run` and `train_chunk` of a program, for one run or mapped over several.
-
-    The bits of the initial state are compared as users compile, which is not `quick`.
-    """
+def compiled(program, lanes=None):
+    """The jitted `init_run` and `train_chunk` of a program, for one run or mapped over several."""
     init, chunk = (functools.partial(function, program) for function in (init_run, training.train_chunk))
     if lanes:
         init, chunk = jax.vmap(init, (0, None)), jax.vmap(chunk, (0, None, 0, None, None, None))
-    return tuple(jax.jit(function, compiler_options=QUICK if quick else None) for function in (init, chunk))
+    return jax.jit(init), jax.jit(chunk)
 
 
 def metrics_of(measured):
@@ -170,7 +167,7 @@ def test_the_metrics_are_those_counted_by_hand(block_rows, monkeypatch):
     told = config(train_fraction=0.36)
     state, _ = advanced(config(), begun(told), 30, evaluates=False)
     program, values, table = parts(told)
-    evaluate = jax.jit(functools.partial(training.evaluate, program), compiler_options=QUICK)
+    evaluate = jax.jit(functools.partial(training.evaluate, program))
     measured = evaluate(values, table, state)
     metrics = np.array([measured[name] for name in training.METRICS])
     check_metrics(metrics, told, state)
@@ -202,8 +199,7 @@ def test_runs_mapped_together_are_the_runs_alone():
     program, _, table = parts(told[0])
     values = [RunValues.of(one) for one in told]
     together = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
-    init, init_lanes = (compiled(program, lanes, quick=False)[0] for lanes in (None, 3))
-    chunk, chunk_lanes = (compiled(program, lanes)[1] for lanes in (None, 3))
+    (init, chunk), (init_lanes, chunk_lanes) = compiled(program), compiled(program, 3)
     states, lanes = [init(one, table) for one in values], init_lanes(together, table)
 
     def lane(tree, i):
@@ -212,7 +208,7 @@ def test_runs_mapped_together_are_the_runs_alone():
     for i, state in enumerate(states):
         reference.assert_trees_identical(lane(lanes, i), state)
 
-    mapped_rows = jax.jit(jax.vmap(functools.partial(batch_rows_of, program), (0, 0, None)), compiler_options=QUICK)
+    mapped_rows = jax.jit(jax.vmap(functools.partial(batch_rows_of, program), (0, 0, None)))
     for step in range(20):
         mapped = mapped_rows(together, lanes, np.int32(step))
         for i, state in enumerate(states):
@@ -228,7 +224,7 @@ def test_runs_mapped_together_are_the_runs_alone():
             np.testing.assert_allclose(metrics_of(mapped)[i, ::2], metrics_of(alone)[::2], rtol=tolerance)
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=0)
 def batch_rows(program, values, state, step):
     return batch_rows_of(program, values, state, step)
 
@@ -245,7 +241,7 @@ def test_another_value_of_a_run_does_not_recompile():
     program, _, table = parts(told)
     traces = []
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(values, table, num_steps):
         traces.append(None)
         state = init_run(program, values, table)

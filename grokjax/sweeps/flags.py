@@ -267,7 +267,7 @@ def parse(
     defined = _definitions(presets, switches, settings_by_name)
     known = {name for name in defined}
     try:
-        rest = defined(list(argv))
+        rest = defined([_with_value(argument, settings_by_name) for argument in argv])
     except flags.UnrecognizedFlagError as error:
         raise unknown_name("flag", error.flagname, known) from None
     except flags.Error as error:
@@ -288,6 +288,12 @@ def parse(
         given = _overridden(presets[preset], given)
     given.setdefault("out", out)
     return _keywords(given, {*SWEEP_SWITCHES, *switches}, settings_by_name)
+
+
+def _with_value(argument: str, known: Mapping[str, Any]) -> str:
+    """The argument, with '=true' where it is the bare name of a setting that is true or false."""
+    field = known.get(argument.removeprefix("--")) if argument.startswith("--") else None
+    return f"{argument}=true" if field is not None and field.metadata["kind"] is bool else argument
 
 
 def _overridden(preset: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:

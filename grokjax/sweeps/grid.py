@@ -133,8 +133,9 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
             raise ConfigError(f"{min(twice)} is set by two axes, {name} among them. Give it in one place.")
         if twice := mine & set(fixed):
             raise ConfigError(f"{min(twice)} is given once for all runs and again by {name}. Give it in one place.")
-    known = _known_names(base)
-    for name in {*fixed, *(n for axis in axes.values() for overrides in axis.overrides for n in overrides)}:
+    overrides = [fixed, *(point for axis in axes.values() for point in axis.overrides)]
+    known = _known_names(base, overrides)
+    for name in {n for given in overrides for n in given}:
         if name not in known:
             raise unknown_name("setting", name, known)
     return Grid(base, fixed, _zip_axes(axes, zipped))
@@ -191,14 +192,12 @@ def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tupl
     return tuple(axes.values())
 
 
-def _known_names(base: Config) -> set[str]:
-    owners = [
-        Config,
-        base.task,
-        base.model,
-        base.optimizer,
-        *(k for kinds in COMPONENTS.values() for k in kinds.values()),
-    ]
+def _known_names(base: Config, overrides: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The components and every setting of the kinds there are, those of `base` and of the overrides among them."""
+    owners = [Config, base.task, base.model, base.optimizer]
+    owners += [kind for kinds in COMPONENTS.values() for kind in kinds.values()]
+    for which in COMPONENTS:
+        owners += [_component(which, given[which]) for given in overrides if which in given]
     return {*COMPONENTS, *(name for owner in owners for name in settings(owner))}
 
 
@@ -217,6 +216,13 @@ def component(which: str, name: str):
     if name not in COMPONENTS[which]:
         raise unknown_name(which, name, COMPONENTS[which])
     return COMPONENTS[which][name]()
+
+
+def _component(which: str, chosen):
+    """A component by its name, or as it is given."""
+    if not isinstance(chosen, str) and not dataclasses.is_dataclass(chosen):
+        raise ConfigError(f"{which}={chosen} is of type {type(chosen).__name__}. {_MAKES[which]}")
+    return component(which, chosen) if isinstance(chosen, str) else chosen
 
 
 @functools.cache
@@ -275,8 +281,7 @@ def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
     parts = {which: getattr(base, which) for which in COMPONENTS}
     for which in COMPONENTS:
         if which in overrides:
-            chosen = overrides[which]
-            parts[which] = component(which, chosen) if isinstance(chosen, str) else chosen
+            parts[which] = _component(which, overrides[which])
     changes = {which: {} for which in (*COMPONENTS, "run")}
     for name, value in overrides.items():
         if name in COMPONENTS:

@@ -11,7 +11,7 @@ from grokjax.analysis.crossings import stop_step
 from grokjax.config import evaluated_steps
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.programs import Compiled, initial_state
-from grokjax.training import Program, RunValues, TableArrays
+from grokjax.training import Measured, Program, RunValues, TableArrays
 
 LONGEST_DISPATCH = 1000
 """Steps after which the host gets to look in, whatever the evaluation interval: it shows progress and hears Ctrl-C."""
@@ -123,10 +123,7 @@ class Bank:
         num_steps = min(ahead, LONGEST_DISPATCH)
         evaluates = num_steps == ahead
         due = [lane is not None and lane.step + num_steps == lane.next_evaluation for lane in self.lanes]
-        told = np.int32(num_steps), np.bool_(evaluates), np.array(due) if self.stacked else np.bool_(due[0])
-        self.state, measured = self.compiled.advance(
-            self.values, self.table, self.state, *jax.device_put(told, self.device)
-        )
+        self.state, measured = self.dispatch(num_steps, evaluates, due)
         metrics = np.asarray(measured.values).reshape(len(self.lanes), -1)
         for lane in live:
             lane.step += num_steps
@@ -134,6 +131,11 @@ class Bank:
         for i in recorded:
             self.lanes[i].record(metrics[i], measured.names)
         return num_steps * len(live), recorded
+
+    def dispatch(self, num_steps: int, evaluates: bool, due: list[bool]) -> tuple[Any, Measured]:
+        """Has the device advance all lanes; `due` says whose evaluation it is. Does not wait, and keeps nothing."""
+        told = np.int32(num_steps), np.bool_(evaluates), np.array(due) if self.stacked else np.bool_(due[0])
+        return self.compiled.advance(self.values, self.table, self.state, *jax.device_put(told, self.device))
 
     def params(self, lane: int) -> dict:
         """The parameters of the run in a lane, in NumPy."""

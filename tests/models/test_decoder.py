@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import QUICK
 
 from grokjax import losses
 from grokjax.models import Decoder, fitted
@@ -52,7 +51,7 @@ def check_against_reference(model, table, batch_rows, rows):
     params, prefixes = random_params(model, table), find_prefixes(table, batch_rows)
     tokens, labels = table.inputs[rows], table.labels[rows]
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def both(params, prefixes, rows, tokens, labels):
         plain = functools.partial(model.apply, tokens=tokens)
         shared = functools.partial(model.apply, prefixes=prefixes, rows=rows, method="logits_of_rows")
@@ -129,7 +128,7 @@ def test_an_answer_does_not_depend_on_later_tokens(norm, num_layers):
     model = tiny(table, norm=norm, num_layers=num_layers)
     weights = np.array([1.0, -2.0, 0.5, 3.0], np.float32)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     @jax.jacrev
     def slopes(params, inputs):
         return (model.apply({"params": params}, inputs)[0] * weights).sum(-1)
@@ -165,7 +164,7 @@ def initial(request):
     model = Decoder(
         num_layers=1, width=WIDTH, mlp_width=HIDDEN, bias="all", positions="learned", init_scheme=request.param
     )
-    init = jax.jit(fitted(model, table).init, compiler_options=QUICK)
+    init = jax.jit(fitted(model, table).init)
     return request.param, init(jax.random.key(0), inputs)["params"]
 
 
@@ -239,7 +238,7 @@ def test_sinusoidal_positions_follow_the_formula(length, width):
     np.testing.assert_allclose(found, reference.sinusoid(length, width), atol=2e-7)
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=0)
 def dropped_logits(model, params, tokens, rate, key):
     return model.apply({"params": params}, tokens, train=True, dropout=rate, rngs={"dropout": key})
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import QUICK
 
 from grokjax import losses
 from grokjax.config import ConfigError
@@ -68,7 +67,7 @@ def test_logits_and_gradients_are_those_of_a_plain_decoder_shared_or_not(table, 
     assert len(prefixes.prefix_pair) == 2
     assert model.shares_prefixes != model.split_mlp
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def found(params, prefixes, rows, tokens, labels):
         ways = [functools.partial(model.apply, tokens=tokens)]
         if model.shares_prefixes:
@@ -96,7 +95,7 @@ def test_batch_norm_takes_the_statistics_of_the_rows_that_count(changed):
     counts = np.arange(8) < 5
     labels = TABLE.labels[ROWS]
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def found(params, tokens, counts, labels):
         def loss(params):
             logits, moved = trained(model, variables | {"params": params}, tokens, counts)
@@ -158,7 +157,7 @@ def test_an_answer_does_not_depend_on_later_tokens(changed):
     model = tiny(table, **changed)
     params, tokens = random_variables(model)["params"], jnp.array([[1, 5, 2, 6]])
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     @jax.grad
     def slopes(embedding):
         return (model.apply({"params": params | {"embedding": embedding}}, tokens) ** 2).sum()
@@ -193,7 +192,7 @@ def test_a_row_of_a_split_mlp_depends_on_the_hidden_units_of_its_part_alone():
     params = random_variables(model)["params"]
     tokens = jnp.array([[3, 5, 2, 6], [4, 5, 2, 6], [1, 5, 1, 6]])
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     @jax.jacrev
     def slopes(bias):
         block = params["block_0"] | {"mlp_in": params["block_0"]["mlp_in"] | {"bias": bias}}
@@ -221,7 +220,7 @@ def test_dropout_leaves_the_mean_of_a_linear_model_s_logits():
     block = block | {"query": {"kernel": jnp.zeros((8, 8))}}
     params, tokens = params | {"block_0": block}, jnp.array([[1, 5, 2, 6]])
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def dropped(keys):
         def logits(key):
             return model.apply({"params": params}, tokens, train=True, dropout=jnp.float32(0.4), rngs={"dropout": key})

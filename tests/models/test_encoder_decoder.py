@@ -6,7 +6,6 @@ import numpy as np
 import oracles
 import pytest
 import reference
-from reference import QUICK
 
 from grokjax import losses
 from grokjax.config import ConfigError
@@ -38,7 +37,7 @@ def relative_error(model, sums=0):
     return (2 * model.num_layers * per_layer + model.width + sums) * reference.EPSILON
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=0)
 def loss_and_gradient(model, params, tokens, labels):
     def loss(params):
         logits = model.apply({"params": params}, tokens)

@@ -7,7 +7,6 @@ import numpy as np
 import oracles
 import pytest
 import reference
-from reference import QUICK
 
 from grokjax import losses
 from grokjax.models import Lstm, Mlp, ResNet, fitted
@@ -31,7 +30,7 @@ def random_params(model, table=TABLE):
     return jax.tree.map(lambda leaf: (random.normal(size=leaf.shape) * 0.5).astype(np.float32), shapes)
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=0)
 def gradient_and_logits(model, params, tokens, labels):
     def loss(params):
         logits = model.apply({"params": params}, tokens)

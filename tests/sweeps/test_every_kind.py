@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from reference import QUICK
 from tiny import same_bits, tiny, train
 
 import grokjax as gj
@@ -11,15 +10,6 @@ from grokjax.models import MODELS
 from grokjax.optimizers import DECAYS, OPTIMIZERS
 from grokjax.sweeps import programs
 from grokjax.tasks import TASKS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Compiling is all the time these tests take."""
-    programs.OPTIONS.update(QUICK)
-    yield
-    programs.OPTIONS.clear()
-
 
 SMALL = dict(modulus=7, tokens="a o b =", batch_rule="full", train_fraction=0.8, eval_at="every:100", width=16)
 

@@ -47,6 +47,8 @@ BAD = {
     "--learning_rate=nan": "learning_rate=nan is not a finite number. The default is 0.001.",
     "--weight_decay=inf": "weight_decay=inf is not a finite number. The default is 1.0.",
     "--b1=1": "b1=1.0 is out of range: it must be less than 1.0. The default is 0.9.",
+    "--model=mlp --dropout=0.1": "dropout=0.1 has no place in the model Mlp, whose __call__ takes none. "
+    "Try --dropout=0.",
     "--num_heads=3": "num_heads=3 does not divide width=128. Try --num_heads=1,2,4.",
     "--steps=0": "steps=0 is out of range: it must be at least 1. The default is 10000.",
     "--steps=1.5": "steps=1.5 is not a whole number.",
@@ -67,8 +69,8 @@ BAD = {
     "--p=97": "p is called modulus here. Try --modulus, in Python modulus=.",
     "--alpha=0.5": "alpha is called train_fraction here. Try --train_fraction, in Python train_fraction=.",
     "--learning_rat=1": "There is no flag 'learning_rat'. Did you mean learning_rate? Known: ",
-    "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, muon, but the optimizer is adamw. "
-    "Leave it out, or try --optimizer=sgd_momentum.",
+    "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, muon, but the optimizer is "
+    "adamw. Leave it out, or try --optimizer=sgd_momentum.",
     "--zip=seed,steps --seed=0,1": "zip=seed,steps names steps, which has no list of values. The axes are seed.",
     "--zip=seed,steps --seed=0,1 --steps=1,2,3": "zip=seed,steps needs as many values of each, but seed has 2, steps "
     "has 3.",

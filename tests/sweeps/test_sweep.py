@@ -34,6 +34,8 @@ def test_four_flags_with_several_values_give_a_file_with_four_axes(tmp_path):
         "init",
         "batch",
         "dropout",
+        "label",
+        "noise",
     }
     assert meta["config"]["modulus"] == 11 and meta["config"]["b2"] == 0.98
     for name in ("versions", "commit", "device", "precision", "lanes", "wall_seconds", "run_steps", "params"):

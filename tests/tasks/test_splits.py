@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import QUICK
 from scipy import stats
 
 from grokjax.tasks import splits
@@ -19,7 +18,7 @@ MOST, RUNS = 50, 24_000
 FEW = settings(max_examples=25, deadline=None)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4), compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=(0, 4))
 def batches(rule, key, steps, num_train, batch_rows):
     """[steps, batch] places and whether they count."""
     one = functools.partial(batch_positions, rule)
@@ -33,7 +32,7 @@ def batches_of(rule, seed, num_train, num_steps, batch_rows=BATCH):
     return np.asarray(places)[:num_steps], np.asarray(counts)[:num_steps]
 
 
-@functools.partial(jax.jit, compiler_options=QUICK)
+@jax.jit
 def shuffled(keys, counts):
     """[runs, MOST] of each key the permutation of 0 .. count-1, and behind it what place 0 holds."""
     places = jnp.arange(MOST, dtype=jnp.int32)
@@ -128,7 +127,7 @@ def test_a_full_batch_is_all_training_rows_in_every_step(num_train, rows):
 def test_the_shuffle_is_a_bijection_for_every_count():
     places, counts = jnp.arange(200, dtype=jnp.int32), np.arange(1, 201, dtype=np.int32)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     @functools.partial(jax.vmap, in_axes=(None, 0))
     def up_to_200(key, count):
         return shuffle(key, jnp.where(places < count, places, 0), count)
@@ -180,7 +179,7 @@ def test_a_traced_count_gives_what_a_fixed_one_gives():
     places = jnp.arange(count, dtype=jnp.int32)
     traced = shuffled(keys, jnp.full(RUNS, count, jnp.int32))
     eager = shuffle(keys[5], places, jnp.int32(count))
-    fixed = jax.jit(lambda key: shuffle(key, places, jnp.int32(count)), compiler_options=QUICK)(keys[5])
+    fixed = jax.jit(lambda key: shuffle(key, places, jnp.int32(count)))(keys[5])
     np.testing.assert_array_equal(eager, traced[5, :count])
     np.testing.assert_array_equal(fixed, traced[5, :count])
 
@@ -197,7 +196,7 @@ def test_a_batch_is_the_same_alone_traced_and_mapped():
 def test_another_number_of_training_rows_does_not_recompile():
     traces = []
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def both(key, step, num_train):
         traces.append(None)
         return batch_positions("shuffled", key, step, num_train, BATCH), train_weights(60, num_train)
@@ -211,7 +210,7 @@ def test_another_number_of_training_rows_does_not_recompile():
 UNITS = np.repeat(np.arange(40), [1, 2] * 20).astype(np.int32)
 
 
-@functools.partial(jax.jit, compiler_options=QUICK)
+@jax.jit
 def by_unit(seed):
     return split_order(jax.random.key(seed), 60, UNITS)
 
@@ -238,7 +237,7 @@ def test_where_no_two_rows_belong_together_a_split_by_unit_is_that_by_row():
 PART = np.array([0] * 30 + [1] * 20, np.int32)
 
 
-@functools.partial(jax.jit, compiler_options=QUICK)
+@jax.jit
 def by_part(seed, part_rows):
     return split_order(jax.random.key(seed), 50, None, PART, part_rows)
 
@@ -259,7 +258,7 @@ def labelled(classes=7, examples=90):
     return np.random.default_rng(0).integers(0, classes, (examples, 2)).astype(np.int32)
 
 
-@functools.partial(jax.jit, compiler_options=QUICK)
+@jax.jit
 def outliers_of(seed, labels, num_train, num_outliers):
     order = split_order(jax.random.key(seed), labels.shape[0])
     return order, splits.with_outliers(jax.random.key(seed + 1), labels, order, num_train, num_outliers)

@@ -7,13 +7,12 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from reference import QUICK
 
 from grokjax.config import ConfigError
 from grokjax.tasks import Digits, RepeatedSubsequence, SkipTrigram, streams
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2), compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=(0, 2))
 def drawn(task, key, count):
     return task.sample(key, count)
 
