@@ -23,6 +23,9 @@ RUN = "run"
 HOST = "host"
 """Role of a setting that only the host reads (budgets, evaluation steps, stopping)."""
 
+STREAMS = ("split", "init", "batch", "dropout", "label", "noise")
+"""The random streams of a run, each with a seed of its own."""
+
 NEAR_MISSES = {
     "p": "modulus",
     "mod": "modulus",
@@ -120,12 +123,15 @@ def setting(
 def settings(owner) -> dict[str, dataclasses.Field]:
     """The settings declared by a dataclass or an instance of one, by name.
 
-    A dataclass that declares none, such as a user's own Flax module, has its plain fields as settings: those whose
-    default is a number, a name, true or false.
+    A field that declares nothing, as those of a user's own Flax module, is a setting if its default is a number, a
+    name, true or false.
     """
     fields = {f.name: f for f in dataclasses.fields(owner)}
-    declared = {name: f for name, f in fields.items() if "role" in f.metadata}
-    return declared or {name: _plain_setting(f) for name, f in fields.items() if isinstance(f.default, PLAIN)}
+    return {
+        name: f if "role" in f.metadata else _plain_setting(f)
+        for name, f in fields.items()
+        if "role" in f.metadata or isinstance(f.default, PLAIN)
+    }
 
 
 PLAIN = (bool, int, float, str)
@@ -311,6 +317,9 @@ class Config:
         above=0.0,
         high=1.0,
     )
+    stop_loss: float | None = setting(
+        None, "end a run once validation loss is this or less; default: run to the end", role=HOST, kind=float, low=0.0
+    )
     hold_steps: int = setting(100, "steps over which a reached accuracy must hold", role=HOST, low=0)
     metrics: Any = ()
 
@@ -341,7 +350,10 @@ class Config:
             short = "" if least == 1 else f", fewer than one batch of {least}"
             smaller = "" if least == 1 else " or a smaller --batch_size"
             raise ConfigError(f"{where} to train on{short}. Try --train_fraction=0.3,0.5{smaller}.")
-        if num_train >= num_examples and not getattr(self.task, "memorises", False):
+        random = getattr(self.task, "random_parts", (False,))
+        sizes = (self._first_rows, num_examples - self._first_rows)
+        validating = sum(n - k for n, k, r in zip(sizes, self.part_rows, random, strict=False) if not r)
+        if not validating and not all(random):
             raise ConfigError(f"{where} to train on, none to validate on. Try --train_fraction=0.3,0.5.")
         if self.outliers > num_train:
             raise ConfigError(f"outliers={self.outliers} is out of range: {where} to train on. Try fewer outliers.")
@@ -384,8 +396,7 @@ class Config:
     @property
     def seeds(self) -> dict[str, int]:
         """The seed of each random stream."""
-        streams = ("split", "init", "batch", "dropout", "label", "noise")
-        pinned = {stream: getattr(self, f"{stream}_seed") for stream in streams}
+        pinned = {stream: getattr(self, f"{stream}_seed") for stream in STREAMS}
         return {stream: self.seed if seed is None else seed for stream, seed in pinned.items()}
 
 
@@ -445,19 +456,23 @@ DEEPEST_CODE = 6
 """How far `source_hash` follows what a function refers to."""
 
 
+FOREIGN = {"builtins", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "math", "functools", "itertools", "grokjax"}
+"""Packages whose code is known by its name, and by the versions that a result records."""
+
+
 def code_identity(code: Callable) -> str:
     """What tells a user's function or class from others: its qualified name, '#' and its `source_hash`."""
     return f"{getattr(code, '__qualname__', type(code).__qualname__)}#{source_hash(code)}"
 
 
-def source_hash(function: Callable) -> str:
+def source_hash(function: Any) -> str:
     """Identifies code by its text, and by what the text alone does not tell: 12 hexadecimal digits.
 
     Besides the source it sees the values of enclosing variables and defaults. Where there is no source, or several
     lambdas share a line, it sees the compiled code, which changes with the version of Python.
 
     Args:
-      function: or any other callable: a class is told by its text, an object by its class and its attributes.
+      function: or any other value: a class is told by its text, an object by its class and its attributes.
 
     Returns:
       The first 12 hexadecimal digits of a SHA-256.
@@ -470,10 +485,15 @@ def _code_text(value, seen: tuple[int, ...]) -> str:
     if id(value) in seen or len(seen) > DEEPEST_CODE:
         return type(value).__qualname__
     seen = (*seen, id(value))
+    if hasattr(value, "__wrapped__"):  # by a decorator, such as jax.jit
+        return _code_text(value.__wrapped__, seen)
     if isinstance(value, types.FunctionType):
+        if str(value.__module__).partition(".")[0] in FOREIGN:
+            return f"{value.__module__}.{value.__qualname__}"
+        named = [_code_text(value.__globals__[n], seen) for n in _names(value.__code__) if n in value.__globals__]
         cells = [_cell_text(cell, seen) for cell in value.__closure__ or ()]
         defaults = _code_text((value.__defaults__, value.__kwdefaults__), seen)
-        return f"{_source_text(value, value.__code__)} {cells} {defaults}"
+        return f"{_source_text(value, value.__code__)} {cells} {defaults} {named}"
     if isinstance(value, types.ModuleType):
         return value.__name__
     if hasattr(value, "__array__") and not isinstance(value, np.generic | type):
@@ -486,7 +506,7 @@ def _code_text(value, seen: tuple[int, ...]) -> str:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
         return repr(value)
     if isinstance(value, type):
-        return _source_text(value, None)
+        return _class_text(value, seen)
     if isinstance(value, types.MethodType):
         return f"{_code_text(value.__func__, seen)} {_code_text(value.__self__, seen)}"
     if hasattr(value, "__qualname__"):
@@ -494,6 +514,23 @@ def _code_text(value, seen: tuple[int, ...]) -> str:
     partial = [getattr(value, name, None) for name in ("func", "args", "keywords")]
     held = getattr(value, "__dict__", {})
     return f"{_source_text(type(value), None)} {_code_text(held, seen)} {_code_text(partial, seen)}"
+
+
+def _class_text(kind: type, seen: tuple[int, ...]) -> str:
+    """The text of a class, of those it is made from and of what its methods name, as far as they are the user's."""
+    if kind.__module__.partition(".")[0] in FOREIGN:
+        return f"{kind.__module__}.{kind.__qualname__}"
+    bases = [_code_text(base, seen) for base in kind.__bases__]
+    methods = [getattr(method, "__wrapped__", method) for method in vars(kind).values()]
+    methods = [m for m in methods if isinstance(m, types.FunctionType) and m.__module__ == kind.__module__]
+    named = [_code_text(m.__globals__[n], seen) for m in methods for n in _names(m.__code__) if n in m.__globals__]
+    return f"{_source_text(kind, None)} {bases} {named}"
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """The global names that code uses, that of functions inside it too."""
+    inner = [name for c in code.co_consts if isinstance(c, types.CodeType) for name in _names(c)]
+    return sorted({*code.co_names, *inner})
 
 
 def _cell_text(cell: types.CellType, seen: tuple[int, ...]) -> str:

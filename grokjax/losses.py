@@ -92,8 +92,11 @@ def scored(labels: Int[Array, "batch answers"]) -> Bool[Array, "batch answers"]:
 def correct(
     logits: Float[Array, "batch answers classes"], labels: Int[Array, "batch answers"]
 ) -> Bool[Array, "batch answers"]:
-    """True where the largest logit is that of the right class; ties go to the lower class. False: not scored."""
-    return jnp.argmax(logits, -1) == labels
+    """True where the largest logit is that of the right class; ties go to the lower class.
+
+    False where the answer is not scored, or a logit is no number.
+    """
+    return (jnp.argmax(logits, -1) == labels) & ~jnp.isnan(logits.max(-1))
 
 
 def row_loss(losses: Float[Array, "batch answers"], labels: Int[Array, "batch answers"]) -> Float[Array, " batch"]:
@@ -110,4 +113,4 @@ def row_accuracy(right: Bool[Array, "batch answers"], labels: Int[Array, "batch 
 
 def weighted_mean(values: Float[Array, " batch"], weights: Float[Array, " batch"]) -> Float[Array, ""]:
     """The mean of the values whose weight is 1 (weights are 0 or 1); NaN where there is none."""
-    return (values * weights).sum() / weights.sum()
+    return jnp.where(weights > 0, values, 0).sum() / weights.sum()

@@ -51,12 +51,12 @@ ARGUMENTS = {
 """What another metric may ask for."""
 
 RUNNING = {
-    "mean_gradient_norm": ("gradient_norm", "steps"),
-    "mean_gradient_norms": ("gradient_norms", "steps"),
-    "mean_batch_loss": ("batch_loss", "rows"),
-    "mean_batch_accuracy": ("batch_accuracy", "rows"),
+    "mean_gradient_norm": "gradient_norm",
+    "mean_gradient_norms": "gradient_norms",
+    "mean_batch_loss": "batch_loss",
+    "mean_batch_accuracy": "batch_accuracy",
 }
-"""Arguments that are means since the last evaluation: of which sum, and over what."""
+"""Arguments that are means since the last evaluation, and what of."""
 
 
 def paths(tree) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def per_answer(loss, right, labels, train, val) -> dict[str, Float[Array, ""]]:
     for part, weights in (("train", train), ("val", val)):
         weights = weights[:, None] * counts
         for name, values in (("loss", loss), ("accuracy", right.astype(jnp.float32))):
-            means = (values * weights).sum(0) / weights.sum(0)
+            means = jnp.where(weights > 0, values, 0).sum(0) / weights.sum(0)
             measured |= {f"{part}_{name}.{i}": mean for i, mean in enumerate(means)}
     return measured
 
@@ -232,6 +232,12 @@ def _checked(name: str, metric) -> Callable:
     return metric
 
 
+def kept_as(metric: Metric) -> tuple[str, ...]:
+    """The names under which a metric's value is kept, without the keys of a dictionary."""
+    name, function = metric
+    return (f"train_{name}", f"val_{name}") if of_rows(function) else (name,)
+
+
 def identity(metric: Metric) -> str:
     """What tells a metric from others of its name: nothing for ours, the source of a user's."""
     name, function = metric
@@ -239,9 +245,9 @@ def identity(metric: Metric) -> str:
 
 
 def running(metrics: Sequence[Metric]) -> tuple[str, ...]:
-    """The sums over steps that the metrics need."""
+    """The running means that the metrics need."""
     asked = {argument for _, metric in metrics for argument in arguments(metric)}
-    return tuple(total for argument, (total, _) in RUNNING.items() if argument in asked)
+    return tuple(name for argument, name in RUNNING.items() if argument in asked)
 
 
 def asks(metrics: Sequence[Metric], argument: str) -> bool:

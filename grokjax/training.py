@@ -11,17 +11,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from grokjax import losses, metrics, optimizers
-from grokjax.config import Config, ConfigError, program_part, run_part
+from grokjax.config import STREAMS, Config, ConfigError, program_part, run_part
 from grokjax.models import MODELS, fitted
 from grokjax.models.fitting import check_logits
 from grokjax.tasks import splits
 from grokjax.tasks.table import Prefixes, Table, find_prefixes
 
-METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "weight_norm")
 """What `evaluate` always measures."""
-
-STREAMS = ("split", "init", "batch", "dropout", "label", "noise")
-"""The random streams of a run, each with a seed of its own."""
 
 EVALUATION_ROWS = 2048
 """Rows of the table that are evaluated at once; bounds the memory, and fits the caches of a CPU."""
@@ -138,9 +135,9 @@ class TableArrays(NamedTuple):
             random_classes=random_classes,
         )
 
-    def unit(self, program: Program) -> Int[Array, " examples"] | None:
+    def unit(self, split_by: str) -> Int[Array, " examples"] | None:
         """What the split keeps together, besides the row."""
-        return self.pair if program.split_by == "pair" else None
+        return self.pair if split_by == "pair" else None
 
 
 class RunValues(NamedTuple):
@@ -192,7 +189,7 @@ class RunState(NamedTuple):
       initial: the parameters before the first step, where something needs them; else None.
       order: [examples] int32, the rows of the table, training rows first.
       labels: [examples, answers] int32, of the table's rows as this run sees them.
-      sums: over the steps since the last evaluation, what the metrics need; mostly nothing.
+      means: over the steps since the last evaluation, what the metrics need; mostly nothing.
       step: updates done, int32.
     """
 
@@ -202,7 +199,7 @@ class RunState(NamedTuple):
     initial: Any
     order: Int[Array, " examples"]
     labels: Int[Array, "examples answers"]
-    sums: dict[str, Any]
+    means: dict[str, Any]
     step: Int[Array, ""]
 
 
@@ -217,7 +214,11 @@ class Measured:
 
 def stream_key(values: RunValues, stream: str):
     """The key of one of the run's random streams: two streams differ even where their seeds do not."""
-    return jax.random.fold_in(jax.random.key(values.seeds[stream]), STREAMS.index(stream))
+    return _stream_key(values.seeds[stream], stream)
+
+
+def _stream_key(seed, stream: str):
+    return jax.random.fold_in(jax.random.key(seed), STREAMS.index(stream))
 
 
 def step_key(values: RunValues, stream: str, step: Int[Array, ""]):
@@ -236,24 +237,44 @@ def init_run(program: Program, values: RunValues, table: TableArrays) -> RunStat
     Returns:
       The state at step 0.
     """
-    with jax.default_matmul_precision(program.precision):
-        variables = program.model.init(stream_key(values, "init"), table.inputs[:1])
-    params = variables.pop("params")
-    params = jax.tree.map(lambda p: p * values.init_scale if p.ndim > 1 else p, params)
-    part_rows = values.part_rows if table.part is not None else None
-    order = splits.split_order(
-        stream_key(values, "split"), len(table.inputs), table.unit(program), table.part, part_rows
-    )
+    rows = init_rows(program.split_by, values, table)
+    variables = init_variables(program.model, program.precision, values.seeds["init"], table.inputs[:1])
+    return begin(program, values, rows, variables)
+
+
+def init_rows(
+    split_by: str, values: RunValues, table: TableArrays
+) -> tuple[Int[Array, " examples"], Int[Array, "examples answers"]]:
+    """The part of `init_run` that hangs on the table alone: the rows in the split's order, and the labels."""
+    key = stream_key(values, "split")
+    parts = (table.part, values.part_rows) if len(values.part_rows) > 1 else ()
+    order = splits.split_order(key, len(table.labels), table.unit(split_by), *parts)
+    return order, run_labels(values, table, order)
+
+
+def init_variables(model: Any, precision: str, seed: Int[Any, ""], inputs: Int[Any, "1 length"]) -> dict[str, Any]:
+    """The part of `init_run` that hangs on the model alone: its parameters, and what else it holds."""
+    with jax.default_matmul_precision(precision):
+        return model.init(_stream_key(seed, "init"), inputs)
+
+
+def begin(program: Program, values: RunValues, rows, variables: dict[str, Any]) -> RunState:
+    """The rest of `init_run`: initial scale, optimizer state, sums of nothing."""
+    order, labels = rows
+    if program.centred and len(variables) > 1:
+        held = ", ".join(sorted(set(variables) - {"params"}))
+        raise ConfigError(f"centred=True needs a function of the parameters alone; this model also has {held}.")
+    params = jax.tree.map(lambda p: p * values.init_scale if p.ndim > 1 else p, variables["params"])
     with jax.numpy_dtype_promotion("standard"):
         optimizer = program.optimizer.chain(values.hyper).init(params)
     return RunState(
         params=params,
-        variables=variables,
+        variables={name: held for name, held in variables.items() if name != "params"},
         optimizer=optimizer,
         initial=params if program.remembers else None,
         order=order,
-        labels=run_labels(values, table, order),
-        sums=no_sums(program, params),
+        labels=labels,
+        means=no_means(program, params),
         step=jnp.zeros((), jnp.int32),
     )
 
@@ -267,14 +288,13 @@ def run_labels(values: RunValues, table: TableArrays, order: Int[Array, " exampl
     return splits.with_outliers(outlier_key, labels, order, values.num_train, values.outliers)
 
 
-def no_sums(program: Program, params) -> dict[str, Any]:
-    """The running sums before the first step."""
-    names = metrics.running(program.metrics)
-    zero = jnp.zeros((), jnp.float32)
-    sums = dict.fromkeys((*names, "steps", "rows"), zero) if names else {}
-    if "gradient_norms" in sums:
-        sums["gradient_norms"] = dict.fromkeys(metrics.paths(params), zero)
-    return sums
+def no_means(program: Program, params) -> dict[str, Any]:
+    """The running means before the first step: of nothing."""
+    names, zero = metrics.running(program.metrics), jnp.zeros((), jnp.float32)
+    means = dict.fromkeys((*names, "steps", "batches"), zero) if names else {}
+    if "gradient_norms" in means:
+        means["gradient_norms"] = dict.fromkeys(metrics.paths(params), zero)
+    return means
 
 
 class Batch(NamedTuple):
@@ -333,27 +353,32 @@ def train_step(program: Program, values: RunValues, table: TableArrays, state: R
         params=optimizers.apply(state.params, updates),
         variables=variables,
         optimizer=optimizer,
-        sums=added(state.sums, gradient, mean_loss, z, batch, weights),
+        means=averaged(state.means, gradient, mean_loss, z, batch, weights),
         step=state.step + 1,
     )
 
 
-def added(sums: dict[str, Any], gradient, mean_loss, z, batch: Batch, weights) -> dict[str, Any]:
-    """The running sums with those of one step added."""
-    if not sums:
-        return sums
-    count = weights.sum()
-    now = {"steps": jnp.ones((), jnp.float32), "rows": count}
-    if "gradient_norm" in sums:
-        now["gradient_norm"] = metrics.norm(gradient)
-    if "gradient_norms" in sums:
-        now["gradient_norms"] = metrics.tensor_norms(gradient)
-    if "batch_loss" in sums:
-        now["batch_loss"] = mean_loss * count
-    if "batch_accuracy" in sums:
+def averaged(means: dict[str, Any], gradient, mean_loss, z, batch: Batch, weights) -> dict[str, Any]:
+    """The running means with one step more: of gradients over steps, of losses and accuracies over rows."""
+    if not means:
+        return means
+    share = weights.mean()  # a short batch counts for its rows
+    new = {"steps": means["steps"] + 1, "batches": means["batches"] + share}
+    if "gradient_norm" in means:
+        new["gradient_norm"] = metrics.norm(gradient), 1 / new["steps"]
+    if "gradient_norms" in means:
+        new["gradient_norms"] = metrics.tensor_norms(gradient), 1 / new["steps"]
+    if "batch_loss" in means:
+        new["batch_loss"] = mean_loss, share / new["batches"]
+    if "batch_accuracy" in means:
         right = losses.row_accuracy(losses.correct(z, batch.labels), batch.labels)
-        now["batch_accuracy"] = (right * weights).sum()
-    return jax.tree.map(jnp.add, sums, now)
+        new["batch_accuracy"] = losses.weighted_mean(right, weights), share / new["batches"]
+
+    def moved(name, mean):
+        value, part = new[name]
+        return jax.tree.map(lambda m, v: m + (v - m) * part, mean, value)
+
+    return {name: new[name] if name in ("steps", "batches") else moved(name, mean) for name, mean in means.items()}
 
 
 def logits(
@@ -381,27 +406,26 @@ def logits(
     """
     declared = _declared(program.model)
     trains = dropout_key is not None and bool(program.drops or state.variables or "dropout" not in declared)
-    shares = table.prefixes is not None and rows is not None and not trains
 
-    def apply(params, **told):
-        if shares:
+    def evaluated(params):
+        if table.prefixes is not None and rows is not None:
             return program.model.apply({"params": params}, table.prefixes, rows, method="logits_of_rows")
-        told = {name: value for name, value in told.items() if name in declared}
-        rngs = {"dropout": dropout_key} if trains else None
-        mutable = list(state.variables) if trains and state.variables else False
-        return program.model.apply({"params": params, **state.variables}, inputs, mutable=mutable, rngs=rngs, **told)
+        return program.model.apply({"params": params, **state.variables}, inputs)
 
     variables = state.variables
     if trains:
-        dropout = {"dropout": values.dropout} if program.drops else {}
-        z = apply(state.params, train=True, counts=counts, **dropout)
-        if variables:
-            z, variables = z
+        told = dict(train=True, counts=counts) | ({"dropout": values.dropout} if program.drops else {})
+        z, variables = program.model.apply(
+            {"params": state.params, **variables},
+            inputs,
+            mutable=list(variables),
+            rngs={"dropout": dropout_key},
+            **{name: value for name, value in told.items() if name in declared},
+        )
     else:
-        z = apply(state.params)
+        z = evaluated(state.params)
     if program.centred:
-        trains = False  # the initial function is taken as evaluated
-        z = z - jax.lax.stop_gradient(apply(state.initial))
+        z = z - jax.lax.stop_gradient(evaluated(state.initial))
     return z * values.output_scale, variables
 
 
@@ -432,7 +456,7 @@ def evaluate(program: Program, values: RunValues, table: TableArrays, state: Run
     seen = _in_blocks(block, state.order)
     labels = state.labels[state.order]
     train = splits.train_weights(len(state.order), values.num_train)
-    val = splits.val_weights(values.num_train, state.order, table.unit(program), table.label_group)
+    val = splits.val_weights(values.num_train, state.order, table.unit(program.split_by), table.label_group)
     rows = dict(loss=losses.row_loss(seen["loss"], labels), accuracy=losses.row_accuracy(seen["right"], labels))
     rows |= seen["measured"]
     result = {
@@ -440,6 +464,7 @@ def evaluate(program: Program, values: RunValues, table: TableArrays, state: Run
         for side, weights in (("train", train), ("val", val))
         for name, value in rows.items()
     }
+    result["weight_norm"] = metrics.weight_norm(state.params)
     given = _measurable(program, values, table, state) | dict(
         loss=seen["loss"], right=seen["right"], labels=labels, train=train, val=val
     )
@@ -470,9 +495,10 @@ def _measurable(program: Program, values: RunValues, table: TableArrays, state: 
         part=None if table.part is None else table.part[state.order],
         part_names=program.parts,
     )
-    for argument, (sum_name, count) in metrics.RUNNING.items():
-        if sum_name in state.sums:
-            given[argument] = jax.tree.map(lambda total, n=state.sums[count]: total / n, state.sums[sum_name])
+    begun = state.means.get("steps", 0) > 0
+    for argument, name in metrics.RUNNING.items():
+        if name in state.means:
+            given[argument] = jax.tree.map(lambda mean: jnp.where(begun, mean, jnp.nan), state.means[name])
     return given
 
 
@@ -494,7 +520,7 @@ def train_chunk(
       state: before the chunk.
       num_steps: updates to make, 0 or more. Traced, so that chunks of all lengths are one program.
       evaluates: whether the metrics are wanted.
-      due: whether it is this run's own evaluation, after which its running sums begin anew; lanes that advance
+      due: whether it is this run's own evaluation, after which its running means begin anew; lanes that advance
         together are evaluated together, also where it is not their turn.
 
     Returns:
@@ -512,5 +538,5 @@ def train_chunk(
             lambda: jnp.stack([value for _, value in sorted(measure().items())]),
             lambda: jnp.zeros(len(names), jnp.float32),
         )
-    state = state._replace(sums=jax.tree.map(lambda x: jnp.where(due, jnp.zeros_like(x), x), state.sums))
+    state = state._replace(means=jax.tree.map(lambda x: jnp.where(due, jnp.zeros_like(x), x), state.means))
     return state, Measured(measured, names)

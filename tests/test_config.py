@@ -424,6 +424,11 @@ def test_the_training_rows_are_a_fraction_or_a_count():
             "batch_rule=stream needs a task that draws new rows without end, and x+y mod 10 is a finite table. "
             "Try --batch_rule=shuffled, or --task=digits.",
         ),
+        (
+            dict(task=Mixture(modulus=10, second_rows=5), train_fraction=1.0),
+            "train_fraction=1.0 leaves 105 of 200 rows of x+y and random labels mod 10 to train on, none to "
+            "validate on. Try --train_fraction=0.3,0.5.",
+        ),
         (dict(metrics=[3]), "metrics=[3] is no list of names. Try metrics=['weight_norm'] or {'mine': function}."),
     ],
 )
@@ -435,6 +440,7 @@ def test_a_combination_that_cannot_be_run_is_refused(changed, message):
 
 def test_where_every_label_is_random_all_rows_may_train():
     task = Modular("random", 10)
+    assert config(task=Mixture("random", "random_symmetric", 10, second_rows=100), train_fraction=1.0).num_train == 200
     assert config(task=task, train_fraction=1.0).num_train == config(task=task, train_rows=100).num_train == 100
 
 

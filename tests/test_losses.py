@@ -81,6 +81,16 @@ def test_ties_go_to_the_lower_class():
     assert losses.correct(tied, jnp.array([[0], [1], [2]])).tolist() == [[False], [True], [False]]
 
 
+def test_a_logit_that_is_no_number_is_not_right():
+    logits = jnp.array([[[jnp.nan, 1.0, 0.0]], [[2.0, 1.0, 0.0]]])
+    assert losses.correct(logits, jnp.array([[0], [0]])).tolist() == [[False], [True]]
+
+
+def test_what_has_no_weight_may_be_infinite_or_no_number():
+    values = jnp.array([1.0, jnp.inf, jnp.nan, 3.0])
+    assert losses.weighted_mean(values, jnp.array([1.0, 0.0, 0.0, 1.0])) == 2.0
+
+
 def test_the_weighted_mean_leaves_out_what_has_no_weight():
     values, weights = jnp.array([1.0, 100.0, 3.0, -7.0]), jnp.array([1.0, 0.0, 1.0, 0.0])
     assert losses.weighted_mean(values, weights) == 2.0

@@ -120,13 +120,13 @@ def test_running_means_are_over_the_batches_since_the_last_evaluation(run):
     assert run.measured["train_mode_accuracy"] == pytest.approx(right / 24, rel=1e-6)
 
 
-def test_running_sums_begin_anew_after_an_evaluation_that_was_due_and_only_then(run):
+def test_running_means_begin_anew_after_an_evaluation_that_was_due_and_only_then(run):
     _, chunk = _compiled(run.program)
     begin = np.int32(2), np.True_
     kept, _ = chunk(run.values, run.arrays, run.first, *begin, np.False_)
     anew, _ = chunk(run.values, run.arrays, run.first, *begin, np.True_)
-    assert kept.sums["steps"] == 2 and anew.sums["steps"] == 0
-    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(anew.sums))
+    assert kept.means["steps"] == 2 and anew.means["steps"] == 0
+    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(anew.means))
     reference.assert_trees_identical(kept.params, anew.params)
 
 

@@ -124,7 +124,7 @@ def norm_layer(kind: str, affine: bool) -> nn.Module:
         return nn.BatchNorm(
             momentum=0.9, epsilon=LAYER_NORM_EPSILON, use_scale=affine, use_bias=affine, use_fast_variance=False
         )
-    return nn.LayerNorm(LAYER_NORM_EPSILON, use_scale=affine, use_bias=affine)
+    return nn.LayerNorm(LAYER_NORM_EPSILON, use_scale=affine, use_bias=affine, use_fast_variance=False)
 
 
 def normaliser(train: bool, counts: Bool[Array, " batch"] | None):

@@ -76,13 +76,14 @@ def sweep(
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)
     runs = grid.runs()
+    collect.check_metrics(grid, runs)
     path = None if out is None else _checked_path(out)
     described = collect.described(grid, runs)
     kept, records = _kept(path, described, runs) if path and not overwrite else (None, {})
     missing = [run for run in _distinct(runs) if run.run_id not in records]
     if kept is not None and not missing:
         _say(f"{path} holds all {len(runs)} runs; nothing to train.", progress or dry_run)
-        return None if dry_run else results.to_dataset(*kept)
+        return None if dry_run else _asked_for(grid, runs, records, kept[1], described)
     where = devices.local_devices(num_devices)
     forecast.check_memory(missing, where)
     groups = make_groups(missing)
@@ -125,6 +126,12 @@ def _kept(path: Path, described, runs: Sequence[Run]) -> tuple[Any, dict[str, Re
     if not (set(records) <= asked or asked <= set(records)):
         collect.check_same_sweep(path, meta, described)
     return (arrays, meta), records
+
+
+def _asked_for(grid: Grid, runs, records, meta, described) -> xr.Dataset:
+    """The part of a result that is asked for, under the names and in the order in which it is."""
+    arrays, labels = collect.to_arrays(grid, runs, records)
+    return results.to_dataset(arrays, dict(meta) | described | labels)
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
@@ -191,8 +198,8 @@ class _Sweep(Observer):
             "commit": collect.commit(),
             "device": devices.describe(self.devices),
             "platform": self.devices[0].platform,
+            "precision": ",".join(sorted({run.config.precision for run in self.runs})),
             "thread_pool": os.environ.get(devices.THREAD_POOL),
-            "precision": self.runs[0].config.precision,
             "lanes": lanes,
             "wall_seconds": round(self.meter.seconds, 3),
             "run_steps": self.meter.run_steps,

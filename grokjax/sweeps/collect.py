@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grokjax import __version__
+from grokjax import __version__, metrics
 from grokjax.analysis.crossings import LEVELS, crossing
 from grokjax.config import Config, ConfigError, settings
 from grokjax.sweeps.engine import Record
@@ -62,6 +62,24 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
     labels = {name: field.metadata["label"] for owner in owners for name, field in settings(owner).items()}
     long_name = {name: labels[name] for name in arrays if labels.get(name)}
     return arrays, {"dims": dims, "coords": coords, "long_name": long_name}
+
+
+def check_metrics(grid: Grid, runs: Sequence[Run]) -> None:
+    """ConfigError for a metric whose name is that of something else in the result."""
+    fixed = {*METRICS, "step", *grid.dims, *COMPONENTS, *settings(Config), *_scalars(runs[0], None)}
+    for config in {run.config.metrics: run.config for run in runs}.values():
+        ours = fixed | {name for which in COMPONENTS for name in settings(getattr(config, which))}
+        chosen = metrics.chosen(config.metrics)
+        kept = [name for metric in chosen for name in metrics.kept_as(metric)]
+        for name, _ in chosen:
+            if not name.isidentifier():
+                raise ConfigError(f"metrics has the name {name!r}. It must be made of letters, digits and '_'.")
+        functions = [metric for _, metric in chosen]
+        twice = [name for i, name in enumerate(kept) if name in kept[:i] or name in ours]
+        if twice and metrics.METRICS.get(twice[0]) not in functions:
+            raise ConfigError(
+                f"metrics would keep something as {twice[0]}, the name of something else. Choose another name."
+            )
 
 
 def _scalars(run: Run, record: Record | None) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Group:
 
     @property
     def work(self) -> float:
-        """Steps its pending runs may take, times the parameters touched by each, roughly."""
+        """Rows its pending runs may train on, counted anew in each step: roughly, how long it will take."""
         return sum(run.config.steps for run in self.pending) * self.program.batch_rows
 
 

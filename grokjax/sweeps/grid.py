@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grokjax import metrics
-from grokjax.config import Config, ConfigError, code_identity, settings, unknown_name
+from grokjax.config import Config, ConfigError, code_identity, settings, source_hash, unknown_name
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.tasks import TASKS
@@ -51,7 +51,7 @@ class Run:
     @functools.cached_property
     def run_id(self) -> str:
         """Identifies the run by its whole configuration, whatever grid it is in."""
-        text = json.dumps(describe(self.config), sort_keys=True)
+        text = json.dumps(told(self.config), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -82,8 +82,17 @@ class Grid:
         )
 
     def runs(self) -> list[Run]:
-        """Every run, the last axis fastest; ConfigError for the first that cannot be run."""
-        return list(self._runs())
+        """Every run, the last axis fastest; ConfigError for the first that cannot be run, or for a useless axis."""
+        runs = list(self._runs())
+        for place, axis in enumerate(self.axes):
+            points = [[run.run_id for run in runs if run.index[place] == i] for i in range(min(2, len(axis)))]
+            if len(points) == 2 and points[0] == points[1]:
+                values = " and ".join(str(labels) for labels in axis.labels[0][:2])
+                raise ConfigError(
+                    f"{axis.names[0]}={values} make the same runs: what else is set leaves it without effect. "
+                    "Leave one out."
+                )
+        return runs
 
     def _runs(self) -> Iterator[Run]:
         for index in itertools.product(*map(range, self.shape)):
@@ -286,10 +295,15 @@ def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
     for name, value in overrides.items():
         if name in COMPONENTS:
             continue
-        owner = next((which for which, part in parts.items() if name in settings(part)), "run")
-        if owner == "run" and name not in settings(Config):
+        owners = [which for which, part in {**parts, "run": Config}.items() if name in settings(part)]
+        if not owners:
             raise ConfigError(_misplaced(name, value, parts))
-        changes[owner][name] = value
+        if len(owners) > 1:
+            raise ConfigError(
+                f"{name}={value} is a setting of the {owners[0]} and of the {owners[1]}. Give the one that is yours "
+                "another name."
+            )
+        changes[owners[0]][name] = value
     parts = {which: dataclasses.replace(part, **changes[which]) for which, part in parts.items()}
     return dataclasses.replace(base, **parts, **changes["run"])
 
@@ -307,15 +321,34 @@ def _misplaced(name: str, value, parts) -> str:
     raise unknown_name("setting", name, {n for part in parts.values() for n in settings(part)})
 
 
-def describe(config: Config) -> dict[str, Any]:
-    """All that decides a run's numbers, as flat JSON-able settings: components by kind, seeds by stream."""
-    flat = {}
-    for which in COMPONENTS:
-        part = getattr(config, which)
-        flat[which] = _kind(which, part) or getattr(part, "identity", None) or code_identity(type(part))
-        flat |= {name: getattr(part, name) for name in settings(part)}
-    seeds = {f"{stream}_seed": seed for stream, seed in config.seeds.items()}
-    flat |= {name: getattr(config, name) for name in settings(Config) if name != "seed"} | seeds
+def told(config: Config) -> dict[str, dict[str, Any]]:
+    """All that decides a run's numbers, JSON-able: each component's kind and every field of it, and the run's own."""
+    run = {name: getattr(config, name) for name in settings(Config) if name != "seed"}
+    run |= {f"{stream}_seed": seed for stream, seed in config.seeds.items()}
     if config.train_rows is not None:
-        flat["train_fraction"] = None
-    return flat | {"metrics": [metrics.identity(metric) for metric in metrics.chosen(config.metrics)]}
+        run["train_fraction"] = None
+    if config.batch_rule == "stream":
+        run |= dict.fromkeys(("train_fraction", "train_rows", "outliers", "split_by", "min_batches"))
+    run["metrics"] = [metrics.identity(metric) for metric in metrics.chosen(config.metrics)]
+    return {which: _fields(which, getattr(config, which)) for which in COMPONENTS} | {"run": run}
+
+
+def _fields(which: str, part) -> dict[str, Any]:
+    """A component's kind and fields: settings as they are, what else there is by its content."""
+    kind = _kind(which, part) or getattr(part, "identity", None) or code_identity(type(part))
+    values = {name: getattr(part, name) for name in settings(part)}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        more = field.name not in (*values, "parent", "name") and value is not None
+        if more and not hasattr(part, "identity"):  # which tells all the rest
+            values[field.name] = value if isinstance(value, str | int | float) else source_hash(value)
+    return {which: kind} | values
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """What `told` tells, flat, for people: where two components have a setting of one name, it bears theirs too."""
+    flat: dict[str, Any] = {}
+    for owner, fields in told(config).items():
+        for name, value in fields.items():
+            flat[f"{owner}.{name}" if name in flat else name] = value
+    return flat

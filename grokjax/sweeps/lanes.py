@@ -65,6 +65,8 @@ class Live:
             self.status = "diverged"
         elif self.step == self.schedule[-1]:
             self.status = "finished"
+        elif config.stop_loss is not None and self.latest("val_loss") <= config.stop_loss:
+            self.status = "stopped"
         elif config.stop_accuracy is not None:
             accuracy = self.curve("val_accuracy")
             steps = self.schedule[: len(accuracy)]

@@ -43,18 +43,24 @@ def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
 def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:
     """The state of one run before its first step, on `device`.
 
-    It is always computed by the same program on the first device, so that it does not depend on where, and beside how
-    many others, the run is trained; of the table only the shape is used.
+    It is always computed by the same programs on the first device, so that it does not depend on where, and beside
+    how many others, the run is trained. They are `init_run` in three pieces, of which runs with other optimizers
+    share two and runs on other models one.
     """
+    lean = table._replace(inputs=table.inputs[:1], prefixes=None)
     with _initialising:
-        state = _initialise(program, jax.default_backend())(values, table)
+        rows = _jitted(training.init_rows, program.split_by)(values._replace(hyper={}), lean)
+        variables = _jitted(training.init_variables, program.model, program.precision)(
+            values.seeds["init"], lean.inputs
+        )
+        state = _jitted(training.begin, program)(values, rows, variables)
     return jax.device_put(state, device)
 
 
 @functools.cache
-def _initialise(program: Program, platform: str):
-    options = INITIAL_OPTIONS if platform == "cpu" else None
-    return jax.jit(functools.partial(training.init_run, program), compiler_options=options)
+def _jitted(function, *static):
+    options = INITIAL_OPTIONS if jax.default_backend() == "cpu" else None
+    return jax.jit(functools.partial(function, *static), compiler_options=options)
 
 
 def _avals(tree):

@@ -2,7 +2,8 @@
 
 A task is a frozen dataclass with settings, `name`, `num_examples` (known without building the table), `length` and
 `table()`. It may have `sample(key, count)`, an endless stream of rows as a pure JAX function, `fixed_rows`, the rows
-that train of every part after the first, and `first_rows`, the rows of the first part.
+that train of every part after the first, `first_rows`, the rows of the first part, and `random_parts`, whether
+the labels of each part are random.
 """
 
 from grokjax.tasks.custom import FunctionTask, TableTask, from_function, from_table

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from grokjax.config import ConfigError, check_settings, code_identity, setting
+from grokjax.config import ConfigError, check_settings, setting
 from grokjax.tasks import formats
 from grokjax.tasks.modular import MOST_COUNTED, all_rows
 from grokjax.tasks.table import Table
@@ -49,8 +49,8 @@ class FunctionTask:
 
     @property
     def identity(self) -> str:
-        """The function by its qualified name and its source."""
-        return code_identity(self.function)
+        """The task by the content of its table."""
+        return _function_identity(self)
 
     @property
     def num_examples(self) -> int:
@@ -68,6 +68,11 @@ class FunctionTask:
         answers = _labels(self.function, self.modulus, self.operands)
         written = formats.write(rows, answers, self.modulus, self.tokens, self.output)
         return Table(**written, name=self.name, pair=formats.pairs(rows, self.modulus))
+
+
+@functools.lru_cache(maxsize=64)
+def _function_identity(task: FunctionTask) -> str:
+    return f"{task.name}#{task.table().fingerprint[:16]}"
 
 
 def from_function(
@@ -256,8 +261,8 @@ def from_table(
     vocab_size = _checked_range(inputs, "inputs", 0, "vocab_size", vocab_size, int(inputs.max()) + 1)
     default = max(vocab_size, int(labels.max()) + 1)
     num_classes = _checked_range(labels, "labels", -1, "num_classes", num_classes, default)
-    if (labels < 0).all():
-        raise ConfigError("labels is -1 everywhere, so that no answer is scored. Give at least one row a label.")
+    if (unscored := (labels < 0).all(axis=1)).any():
+        raise ConfigError(f"labels is -1 in all of row {int(np.argmax(unscored))}. Leave out rows that are not scored.")
     positions = _positions(answer_positions, labels.shape[1], inputs.shape[1])
     if pair is not None:
         pair = _whole(pair, "pair", (1,), "[examples]")

@@ -82,6 +82,11 @@ class Mixture:
         return (self.second_rows,)
 
     @property
+    def random_parts(self) -> tuple[bool, ...]:
+        """Per part, whether its labels are random, so that its rows do not validate."""
+        return tuple(random for part in self._parts for random in part.random_parts)
+
+    @property
     def num_examples(self) -> int:
         """Rows of the full table, without building it."""
         return sum(part.num_examples for part in self._parts)

@@ -123,9 +123,9 @@ class Modular:
         return f"{what} mod {self.modulus}{', ordered' if self.ordered else ''}"
 
     @property
-    def memorises(self) -> bool:
-        """Whether every label is random, so that nothing can be validated and all rows may train."""
-        return self.operation in RANDOM
+    def random_parts(self) -> tuple[bool, ...]:
+        """Whether the labels are random, so that nothing can be validated and all rows may train."""
+        return (self.operation in RANDOM,)
 
     @property
     def num_examples(self) -> int:

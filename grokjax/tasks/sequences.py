@@ -20,7 +20,7 @@ class RepeatedSubsequence:
     """Uniformly random tokens in which one random subsequence stands several times.
 
     The next token is asked for at every position, and scored where it can be known: at the second and later tokens of
-    each occurrence after the first. The last token is never read.
+    each occurrence after the first; or everywhere, to see how the loss falls along a row. The last token is never read.
 
     From the source: the sizes, and that a subsequence repeats among random tokens. Ours: that all disjoint placements
     are equally likely, that neither the tokens around nor the subsequence avoid one another's tokens, and which tokens
@@ -34,6 +34,7 @@ class RepeatedSubsequence:
     sequence_length: int = setting(85, "tokens in a row", low=4, high=2**16)
     subsequence: int = setting(16, "tokens of the subsequence that repeats", low=2)
     repeats: int = setting(3, "times that the subsequence stands in a row", low=2)
+    scored: str = setting("repeats", "tokens that are scored: those that repeat, or all", choices=("repeats", "all"))
     examples: int = streams.examples_setting(1024)
     table_seed: int = streams.table_seed_setting()
 
@@ -100,7 +101,7 @@ class RepeatedSubsequence:
         draws = streams.uniform(key, count, self._bounds)
         tokens, own, places = jnp.split(draws, [self.length, self.length + self.subsequence], axis=1)
         starts = self.starts(places)
-        predictable = jnp.zeros((count, self.length), bool)
+        predictable = jnp.full((count, self.length), self.scored == "all")
         for i in range(self.repeats):
             place = jnp.arange(self.length, dtype=jnp.int32) - starts[:, i : i + 1]
             inside = (place >= 0) & (place < self.subsequence)

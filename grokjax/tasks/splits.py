@@ -135,11 +135,12 @@ def val_weights(
     """[examples] 1.0 for the places of the split's order that validate.
 
     Those are the places that do not train, without rows whose label is random, and, where units are not to be split,
-    without the rest of the unit that the training set ends in.
+    without the rest of a unit that the training set ends in.
     """
     val = jnp.arange(order.shape[0], dtype=jnp.int32) >= num_train
     if unit is not None:
-        val &= unit[order] != unit[order[num_train - 1]]
+        unit = jnp.asarray(unit)[order]
+        val &= jnp.ones(order.shape[0], bool).at[unit].min(val)[unit]
     if label_group is not None:
         val &= label_group[order] < 0
     return val.astype(jnp.float32)

@@ -31,6 +31,10 @@ def uniform(key: Key[Array, ""], count: int, bounds: Int[np.ndarray, " draws"]) 
     return jax.random.randint(key, (count, len(bounds)), 0, bounds, jnp.int32)
 
 
+TABLE = 2**31 - 1
+"""Tells the keys of tables from those of runs with the same seed."""
+
+
 def distinct_rows(task) -> tuple[np.ndarray, np.ndarray]:
     """The first `task.examples` distinct rows of a task's stream under its `table_seed`.
 
@@ -45,7 +49,7 @@ def distinct_rows(task) -> tuple[np.ndarray, np.ndarray]:
     Raises:
       ConfigError: if that many distinct rows are not found in 64 draws for each.
     """
-    key = jax.random.key(task.table_seed)
+    key = jax.random.fold_in(jax.random.key(task.table_seed), TABLE)
     seen, inputs, labels = set(), [], []
     for block in range(2 + DRAWS_PER_ROW * task.examples // ROWS_AT_ONCE):
         rows, answers = (np.asarray(x) for x in _drawn(task, jax.random.fold_in(key, block)))

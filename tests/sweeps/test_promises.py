@@ -176,7 +176,8 @@ def test_the_same_sweep_again_computes_nothing_and_leaves_the_file_alone(tmp_pat
     again = gj.sweep(tiny(), out=out, seed=range(2))
     assert "holds all 2 runs" in capsys.readouterr().err
     assert again.identical(first) and out.read_bytes() == before
-    assert train(out=out, seed=range(1)).identical(first)
+    part = train(out=out, seed=range(1))
+    assert part.drop_attrs().identical(first.sel(seed=[0]).drop_attrs()) and out.read_bytes() == before
 
 
 def test_overwrite_starts_anew(tmp_path):

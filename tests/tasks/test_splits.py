@@ -254,6 +254,22 @@ def test_each_part_has_as_many_training_rows_as_asked_for_and_they_are_nested(se
     assert rows[first, second] <= rows[30, second] and rows[first, second] <= rows[first, 20]
 
 
+def test_the_parts_of_a_mixture_are_each_split_by_unit():
+    unit = np.concatenate([np.arange(15).repeat(2), 15 + np.arange(10).repeat(2)]).astype(np.int32)
+    for seed in range(20):
+        counts = np.array([seed % 13 + 2, 7], np.int32)
+        order = np.asarray(split_order(jax.random.key(seed), 50, unit, PART, counts))
+        num_train = int(counts.sum())
+        val = np.asarray(splits.val_weights(jnp.int32(num_train), jnp.asarray(order), unit)).astype(bool)
+        assert not set(unit[order[:num_train]]) & set(unit[order[val]])
+        assert (~val[num_train:]).sum() <= 2
+
+
+def test_where_nothing_trains_all_rows_validate():
+    val = splits.val_weights(jnp.int32(0), jnp.arange(6, dtype=jnp.int32), np.arange(6, dtype=np.int32) // 2)
+    assert val.tolist() == [1.0] * 6
+
+
 def labelled(classes=7, examples=90):
     return np.random.default_rng(0).integers(0, classes, (examples, 2)).astype(np.int32)
 

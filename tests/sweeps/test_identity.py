@@ -1,0 +1,171 @@
+"""Two runs are the same run exactly if they are told the same, whatever they are told by."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+import pytest
+from tiny import same_bits, tiny, train
+
+import grokjax as gj
+from grokjax.config import code_identity
+from grokjax.sweeps.grid import Run, make_grid
+
+
+def run_id(**changed):
+    return Run((), dataclasses.replace(tiny(), **changed)).run_id
+
+
+class Mine(nn.Module):
+    depths: tuple
+    rate: float = 0.1
+    act: object = nn.relu
+    inner: dict | None = None
+
+    @nn.compact
+    def __call__(self, tokens, *, train=False):
+        x = nn.Embed(12, 8)(tokens).mean(1)
+        for depth in self.depths:
+            x = self.act(nn.Dense(depth)(x))
+        return nn.Dense(12)(x)[:, None]
+
+
+class Deeper(gj.models.Decoder):
+    own: int = 3
+
+
+def test_every_field_of_a_user_s_model_tells_runs_apart():
+    models = [
+        Mine((4,)),
+        Mine((64,)),
+        Mine((4,), rate=0.2),
+        Mine((4,), act=nn.gelu),
+        Mine((4,), inner={"a": 1}),
+        Mine((4,), inner={"a": 2}),
+        Deeper(),
+        Deeper(own=4),
+        gj.models.Decoder(),
+        gj.models.Decoder(vocab_size=99),
+    ]
+    ids = [run_id(model=model) for model in models]
+    assert len(set(ids)) == len(models)
+    assert ids == [run_id(model=dataclasses.replace(model)) for model in models]
+
+
+def test_models_that_differ_in_a_field_that_is_no_number_are_trained_apart():
+    arms = {"small": {"model": Mine((4,))}, "big": {"model": Mine((64,))}}
+    grid = train(tiny(steps=20), m=arms)
+    assert not same_bits(grid.sel(m="small"), grid.sel(m="big"))
+    assert same_bits(grid.sel(m="big"), train(tiny(steps=20), model=Mine((64,))))
+
+
+class Named(Mine):
+    modulus: int = 5
+    dropout: float = 0.1
+
+
+def test_a_model_s_field_that_is_called_as_another_setting_hides_nothing_and_cannot_be_swept():
+    tasks = [gj.tasks.modular("add", 11), gj.tasks.modular("add", 7), gj.tasks.modular("multiply", 11)]
+    assert len({run_id(model=Named((4,)), task=task) for task in tasks}) == 3
+    assert run_id(model=Named((4,)), dropout=0.5) != run_id(model=Named((4,)))
+    with pytest.raises(gj.ConfigError, match="modulus=7 is a setting of the task and of the model"):
+        make_grid(tiny(), dict(model=Named((4,)), modulus=7)).runs()
+    with pytest.raises(gj.ConfigError, match="dropout=0.0 is a setting of the model and of the run"):
+        make_grid(tiny(), dict(model=Named((4,)), dropout=[0.0, 0.9])).runs()
+
+
+FACTOR = 3
+
+
+def scaled(x):
+    return FACTOR * x
+
+
+def code():
+    return {
+        "function": code_identity(lambda h: scaled(h)),
+        "jitted": code_identity(jax.jit(scaled)),
+        "class": code_identity(Uses),
+        "optimizer": run_id(optimizer=gj.optimizers.custom(lambda h: optax.sgd(scaled(h.learning_rate)))),
+    }
+
+
+class Uses(nn.Module):
+    @nn.compact
+    def __call__(self, tokens):
+        return scaled(tokens)
+
+
+def test_code_is_known_by_what_it_refers_to_as_well(monkeypatch):
+    before = code()
+    assert before == code()
+    monkeypatch.setitem(globals(), "FACTOR", 4)
+    after = code()
+    assert all(before[name] != after[name] for name in before)
+
+
+def test_a_function_s_task_is_known_by_its_answers():
+    def task(k, operands=2):
+        return gj.tasks.from_function(lambda x, y=0: (k * x + y) % 7, 7, operands=operands, name="t")
+
+    assert run_id(task=task(1), batch_size=1) == run_id(task=task(8), batch_size=1)
+    others = {run_id(task=t, batch_size=1) for t in (task(1), task(3), task(1, operands=1))}
+    assert len(others) == 3
+
+
+def test_a_finished_result_is_returned_under_the_labels_and_in_the_order_asked_for(tmp_path):
+    out = tmp_path / "a.npz"
+    arms = {"a": {"learning_rate": 0.1}, "b": {"learning_rate": 1e-3}}
+    first = train(tiny(steps=20), v=arms, out=out)
+    swapped = {"b": arms["a"], "a": arms["b"]}
+    again = train(tiny(steps=20), v=swapped, out=out)
+    assert again.v.values.tolist() == ["b", "a"]
+    for old, new in (("a", "b"), ("b", "a")):
+        assert same_bits(first.sel(v=old), again.sel(v=new))
+    assert train(tiny(steps=20), v={"b": arms["b"]}, out=out).v.values.tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (dict(train_rows=40, train_fraction=[0.3, 0.7]), "train_fraction=0.3 and 0.7 make the same runs"),
+        (dict(task="digits", batch_rule="stream", outliers=[0, 5]), "outliers=0 and 5 make the same runs"),
+    ],
+)
+def test_an_axis_without_effect_is_refused(values, message):
+    with pytest.raises(gj.ConfigError, match=message):
+        make_grid(tiny(), values).runs()
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("loss", lambda logits: logits[:, 0, 0]),
+        ("val_accuracy", lambda step: step),
+        ("num_train", lambda step: step),
+        ("learning_rate", lambda step: step),
+        ("seed", lambda step: step),
+        ("step", lambda step: step),
+        ("weight_norm", lambda step: step),
+        ("no name", lambda step: step),
+    ],
+)
+def test_a_metric_may_not_bear_the_name_of_something_else(name, metric):
+    with pytest.raises(gj.ConfigError, match="metrics"):
+        train(tiny(metrics={name: metric}), seed=[0, 1])
+
+
+def test_a_run_ends_at_the_loss_it_is_told_to_end_at():
+    whole = train(tiny(steps=60))
+    reached = float(whole.train_loss[0])
+    stopped = train(tiny(steps=60), stop_loss=100.0)
+    assert stopped.status == "stopped" and int(stopped.last_step) == 0 and reached > 0
+    assert train(tiny(steps=60), stop_loss=0.0).status == "finished"
+
+
+def test_the_initial_weight_norm_is_always_stored():
+    grid = train(tiny(steps=20), norm="none", init_scale=[1.0, 2.0])
+    norms = grid.weight_norm.sel(step=0).values
+    assert norms[1] == pytest.approx(2 * norms[0], rel=1e-6) and np.isfinite(norms).all()
