@@ -68,7 +68,7 @@ class Named(Mine):
 
 def test_a_model_s_field_that_is_called_as_another_setting_hides_nothing_and_cannot_be_swept():
     tasks = [gj.tasks.modular("add", 11), gj.tasks.modular("add", 7), gj.tasks.modular("multiply", 11)]
-    assert len({run_id(model=Named((4,)), task=task) for task in tasks}) == 3
+    assert len({run_id(model=Named((4,)), task=task, batch_size=1) for task in tasks}) == 3
     assert run_id(model=Named((4,)), dropout=0.5) != run_id(model=Named((4,)))
     with pytest.raises(gj.ConfigError, match="modulus=7 is a setting of the task and of the model"):
         make_grid(tiny(), dict(model=Named((4,)), modulus=7)).runs()
