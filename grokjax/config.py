@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -238,6 +238,24 @@ def run_part(owner) -> dict[str, float]:
     return {name: getattr(owner, name) for name, f in settings(owner).items() if f.metadata["role"] == RUN}
 
 
+COMPONENT_METHODS = {"task": ("table", "num_examples"), "model": ("init", "apply"), "optimizer": ("chain",)}
+"""What tells a task, a model and an optimizer from anything else."""
+
+COMPONENT_HINTS = {
+    "task": "Give one, such as grokjax.tasks.modular('add', 97) or grokjax.tasks.from_function(f, modulus=59).",
+    "model": "Give a Flax Linen module, such as grokjax.models.Decoder().",
+    "optimizer": "Give one, such as grokjax.optimizers.AdamW() or one made by grokjax.optimizers.custom.",
+}
+
+
+def check_component(which: str, value) -> None:
+    """ConfigError unless `value` is a task, model or optimizer, as `which` says."""
+    is_one = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    if not is_one or not all(hasattr(value, method) for method in COMPONENT_METHODS[which]):
+        what = f"the class {value.__qualname__}" if isinstance(value, type) else f"{value!r:.60}"
+        raise ConfigError(f"{which}={what} is no {which}. {COMPONENT_HINTS[which]}")
+
+
 SEED = dict(role=RUN, kind=int, low=0, high=2**31 - 1)
 
 
@@ -324,6 +342,8 @@ class Config:
     metrics: Any = ()
 
     def __post_init__(self):
+        for which in COMPONENT_METHODS:
+            check_component(which, getattr(self, which))
         check_settings(self)
         parse_eval_at(self.eval_at)
         object.__setattr__(self, "metrics", _metric_pairs(self.metrics))
@@ -405,10 +425,13 @@ def _metric_pairs(asked) -> tuple[tuple[str, Any], ...]:
     if isinstance(asked, str):
         asked = [name.strip() for name in asked.split(",") if name.strip()]
     if isinstance(asked, Mapping):
-        return tuple(asked.items())
-    pairs = tuple((item, None) if isinstance(item, str) else item for item in asked)
-    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-        raise ConfigError(f"metrics={asked} is no list of names. Try metrics=['weight_norm'] or {{'mine': function}}.")
+        asked = list(asked.items())
+    known = isinstance(asked, Sequence)
+    pairs = tuple((item, None) if isinstance(item, str) else item for item in asked) if known else ()
+    if not known or not all(isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
+        raise ConfigError(f"metrics={asked} is no list of names. Try metrics=['tensor_norms'] or {{'mine': function}}.")
+    if twice := [name for i, (name, _) in enumerate(pairs) if name in [other for other, _ in pairs[:i]]]:
+        raise ConfigError(f"metrics names {twice[0]} twice. Give each its own name.")
     return pairs
 
 

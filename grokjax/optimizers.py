@@ -6,6 +6,7 @@ such as noise of deviation 0, is no part of the program.
 """
 
 import dataclasses
+import keyword
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -397,8 +398,12 @@ class Custom:
         return optax.with_extra_args_support(made)
 
 
+TAKEN = ("task", "model", "optimizer", "metrics", "variant", "out", "zip", "num_seeds", "lanes", "num_devices")
+"""Names that a hyperparameter cannot have, besides those of settings."""
+
+
 def custom(
-    build: Callable[[types.SimpleNamespace], optax.GradientTransformation],
+    build: Any,
     *,
     learning_rate: Any = 1e-3,
     **hyperparameters: Any,
@@ -406,8 +411,8 @@ def custom(
     """An optimizer of one's own, each declared hyperparameter an axis that can be swept without recompiling.
 
     Args:
-      build: given an object whose attributes are the hyperparameters, as scalars that may be traced, returns an optax
-        transformation from gradient to update, learning rate included.
+      build: a function: given an object whose attributes are the hyperparameters, as scalars that may be traced, it
+        returns an optax transformation from gradient to update, learning rate included.
       learning_rate: its default.
       **hyperparameters: further ones, with their defaults.
 
@@ -417,9 +422,21 @@ def custom(
     Raises:
       ConfigError: for a name that is a setting of every run already, or a default that is no number.
     """
-    if twice := sorted(set(hyperparameters) & {*settings(Config), "task", "model", "optimizer", "build"}):
-        raise ConfigError(f"{twice[0]} is a setting of every run already. Give the hyperparameter another name.")
+    if not callable(build) or hasattr(build, "update"):
+        raise ConfigError(
+            f"custom was given {build!r:.60}, no function. Give one from hyperparameters to an optax transformation, "
+            "such as lambda h: optax.adam(h.learning_rate)."
+        )
+    taken = {*settings(Config), *TAKEN, *dir(Custom)}
+    for name in hyperparameters:
+        if name in taken:
+            raise ConfigError(f"{name} is the name of something else already. Give the hyperparameter another name.")
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigError(f"{name!r} is no name. A hyperparameter's name is made of letters, digits and '_'.")
     declared = {"learning_rate": learning_rate, **hyperparameters}
+    for name, default in declared.items():
+        if isinstance(default, bool) or not isinstance(default, int | float):
+            raise ConfigError(f"{name}={default} is not a number. Give each hyperparameter its default.")
     fields = [
         (name, float, _hyperparameter(default, f"hyperparameter; default: {default}"))
         for name, default in declared.items()
@@ -429,5 +446,11 @@ def custom(
 
 
 def apply(params, updates):
-    """`params` + `updates`, leaf by leaf, in the dtype of the parameters."""
+    """`params` + `updates`, leaf by leaf, in the dtype of the parameters; ConfigError if they do not fit."""
+    if jax.tree.structure(updates) != jax.tree.structure(params):
+        raise ConfigError("The optimizer's update is another tree than the parameters. Change leaves, not the tree.")
+    for (path, p), u in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(updates), strict=True):
+        if jnp.shape(u) != p.shape:
+            name = jax.tree_util.keystr(path)
+            raise ConfigError(f"The optimizer's update of {name} has the shape {jnp.shape(u)}; it must have {p.shape}.")
     return jax.tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)

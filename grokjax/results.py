@@ -441,6 +441,8 @@ def _cell(column: str, value) -> str:
 
 def _need(grid: xr.Dataset, *names: str) -> None:
     """ResultError naming what the grid has, if it lacks one of `names`."""
+    if not isinstance(grid, xr.Dataset):
+        raise ResultError(f"A {type(grid).__name__} is no result. Pass a dataset, such as grokjax.load('sweep.npz').")
     for name in names:
         if name not in grid and not (name == "step" and "step" in grid.dims):
             raise ResultError(

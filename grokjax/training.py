@@ -94,6 +94,14 @@ class Program:
         )
 
     @property
+    def users_code(self) -> list[str]:
+        """What in it is not ours, for messages."""
+        found = [] if type(self.model) in MODELS.values() else [f"the model {type(self.model).__name__}"]
+        if type(self.optimizer) not in optimizers.OPTIMIZERS.values():
+            found.append("the optimizer")
+        return found + [f"the metric {n}" for n, metric in self.metrics if metrics.METRICS.get(n) is not metric]
+
+    @property
     def remembers(self) -> bool:
         """Whether a run must keep its initial parameters."""
         return self.centred or metrics.asks(self.metrics, "initial_params")
@@ -206,9 +214,9 @@ class RunState(NamedTuple):
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["values"], meta_fields=["names"])
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What was measured at an evaluation: [metrics] float32, and their names, which are static."""
+    """What was measured at an evaluation: [metrics] or, of several lanes, [lanes, metrics] float32, and their names."""
 
-    values: Float[Array, "*lanes metrics"]
+    values: Any
     names: tuple[str, ...]
 
 

@@ -429,7 +429,7 @@ def test_the_training_rows_are_a_fraction_or_a_count():
             "train_fraction=1.0 leaves 105 of 200 rows of x+y and random labels mod 10 to train on, none to "
             "validate on. Try --train_fraction=0.3,0.5.",
         ),
-        (dict(metrics=[3]), "metrics=[3] is no list of names. Try metrics=['weight_norm'] or {'mine': function}."),
+        (dict(metrics=[3]), "metrics=[3] is no list of names. Try metrics=['tensor_norms'] or {'mine': function}."),
     ],
 )
 def test_a_combination_that_cannot_be_run_is_refused(changed, message):

@@ -109,7 +109,7 @@ def test_a_table_of_one_s_own_is_a_task_and_equals_the_same_one_of_ours():
 
 
 FILE = """
-import flax.linen as nn, optax, jax.numpy as jnp, grokjax as gj
+import flax.linen as nn, optax, jax, jax.numpy as jnp, grokjax as gj
 def make_task():
     return gj.tasks.from_function(lambda x, y: (x**2 + 3*y) % 13, modulus=13)
 class Mine(nn.Module):
@@ -130,6 +130,15 @@ def norm(params):
     return optax.global_norm(params)
 def broken():
     raise RuntimeError("no")
+def raises(params):
+    raise ValueError("boom")
+def branching():
+    return gj.optimizers.custom(lambda h: optax.sgd(h.learning_rate if h.lamb > 0 else 0.0), lamb=2.0)
+def shrinking():
+    shrink = lambda updates, state, params: (jax.tree.map(jnp.sum, updates), state)
+    return gj.optimizers.custom(lambda h: optax.GradientTransformation(lambda p: (), shrink))
+def exits():
+    raise SystemExit(5)
 number = 3
 """
 
@@ -167,11 +176,19 @@ def test_an_operation_may_be_any_formula(tmp_path):
     [
         ("--task={file}/no.py:make_task", "names a file that does not exist. Try --task=my_file.py:make_task."),
         ("--task={file}:nothing", "could not be made (AttributeError: module 'mine' has no attribute 'nothing')."),
-        ("--task={file}:broken", "could not be made (RuntimeError: no). It must be there and need no arguments."),
-        ("--task={file}:number", "gave int, which is no task. Return one, such as grokjax.tasks.from_function("),
+        ("--task={file}:broken", "could not be made (RuntimeError: no)."),
+        ("--task={file}:number", "does not give a task: task=3 is no task. Give one, such as grokjax.tasks.modular("),
         ("--task={file}:make_task --model={file}:Wrong", "Wrong returns [batch, 3, 5] float32; function mod 13 needs"),
         ("--optimizer={file}:wrong_optimizer", "returned int, which is no optax transformation."),
-        ("--metrics={file}:number", "gave int, which is no metric. It must be a function."),
+        ("--metrics={file}:number", "is of type int. It must be a function."),
+        ("--metrics={file}:raises", "A program with the metric raises cannot be made: ValueError: boom ("),
+        ("--optimizer={file}:branching", "Values are traced: use jax.numpy, and jnp.where in place of if."),
+        ("--optimizer={file}:shrinking", "The optimizer's update of ['block_0']"),
+        ("--task={file}:make_optimizer", "does not give a task: task=Custom("),
+        ("--task={file}:exits", "could not be made (SystemExit: 5)."),
+        ("--task={file}", "names a file and nothing in it. Try --task="),
+        ("--num_seeds=1000000000", "seed has 1,000,000,000 values, more than 1,000,000. Try fewer."),
+        ("--seed=0:9999:1 --split_seed=0:9999:1", "The grid has 100,000,000 runs, more than 1,000,000."),
         ("--metrics=wieght_norm", "There is no metric 'wieght_norm'. Did you mean weight_norm?"),
         ("--operation=__import__('os')", "operation="),
         ("--operation=x+z", "operation="),
@@ -194,6 +211,36 @@ def test_the_readme_shows_the_same_example():
         words = line.strip().split("  #")[0]
         if words.startswith(("class", "width", "@nn", "def __call__", "x = nn", "return")):
             assert words in here, f"the README shows a line that is not tried: {words}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(model=None), "model=None is no model. Give a Flax Linen module, such as grokjax.models.Decoder()."),
+        (dict(model=Mine), "model=the class Mine is no model."),
+        (dict(model="mlp"), "model='mlp' is no model."),
+        (dict(optimizer=optax.adam(1e-3)), "is no optimizer. Give one, such as grokjax.optimizers.AdamW()"),
+        (dict(optimizer=gj.optimizers.AdamW), "optimizer=the class AdamW is no optimizer."),
+        (dict(task="modular"), "task='modular' is no task."),
+        (dict(task=[5]), r"task=\[5\] is no task."),
+        (dict(metrics=None), "metrics=None is no list of names."),
+        (dict(metrics=[("a", my_norm), ("a", my_norm)]), "metrics names a twice."),
+    ],
+)
+def test_a_configuration_is_made_of_the_right_things(wrong, message):
+    with pytest.raises(gj.ConfigError, match=message):
+        config(**wrong)
+
+
+def test_an_empty_name_of_a_file_is_refused():
+    with pytest.raises(gj.ConfigError, match="is no name of a file. Try out='results/sweep.npz'."):
+        gj.sweep(config(), out="")
+
+
+@pytest.mark.parametrize("values", [dict(zip=[[]]), dict(zip=["seed"]), dict(status={"a": {"seed": 1}})])
+def test_wrong_groups_and_axes_are_refused(values):
+    with pytest.raises(gj.ConfigError, match="no group of names|cannot be an axis"):
+        gj.sweep(config(), **values)
 
 
 def test_the_library_tells_what_does_not_fit():

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from grokjax.config import ConfigError, run_part
@@ -344,8 +345,6 @@ def test_muon_trains_the_inner_matrices_and_adam_the_rest():
 
 
 def test_a_custom_optimizer_is_its_chain_and_its_hyperparameters_are_declared():
-    import optax
-
     optimizer = custom(lambda h: optax.chain(optax.scale(h.lamb), optax.sgd(h.learning_rate)), lamb=2.0)
     assert run_part(optimizer) == dict(learning_rate=1e-3, lamb=2.0)
     params, gradients = example(2)
@@ -359,8 +358,12 @@ def test_a_custom_optimizer_is_its_chain_and_its_hyperparameters_are_declared():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: custom(lambda h: None, dropout=0.1), "dropout is a setting of every run already."),
-        (lambda: custom(lambda h: None, lamb="x"), "lamb=x is not a number. The default is x."),
+        (lambda: custom(lambda h: None, dropout=0.1), "dropout is the name of something else already."),
+        (lambda: custom(lambda h: None, lamb="x"), "lamb=x is not a number."),
+        (lambda: custom(lambda h: None, chain=1.0), "chain is the name of something else already."),
+        (lambda: custom(lambda h: None, **{"a b": 1.0}), "'a b' is no name."),
+        (lambda: custom(3), "custom was given 3, no function."),
+        (lambda: custom(optax.adam(1e-3)), "custom was given GradientTransformation"),
         (lambda: custom(lambda h: 3).chain({"learning_rate": jnp.float32(1.0)}), "which is no optax transformation."),
     ],
 )

@@ -76,7 +76,7 @@ def sweep(
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)
     runs = grid.runs()
-    collect.check_metrics(grid, runs)
+    collect.check_names(grid, runs)
     path = None if out is None else _checked_path(out)
     described = collect.described(grid, runs)
     kept, records = _kept(path, described, runs) if path and not overwrite else (None, {})
@@ -101,6 +101,8 @@ def _say(text: str, aloud: bool) -> None:
 
 def _checked_path(out) -> Path:
     """`out` as the path of a file that can be written; ConfigError otherwise."""
+    if not isinstance(out, str | os.PathLike) or not str(out):
+        raise ConfigError(f"out={out!r} is no name of a file. Try out='results/sweep.npz'.")
     path = Path(out)
     if path.suffix != ".npz":
         raise ConfigError(f"out={out} does not end in .npz. Try --out={path.with_suffix('.npz')}.")

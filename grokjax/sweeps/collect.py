@@ -64,9 +64,12 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
     return arrays, {"dims": dims, "coords": coords, "long_name": long_name}
 
 
-def check_metrics(grid: Grid, runs: Sequence[Run]) -> None:
-    """ConfigError for a metric whose name is that of something else in the result."""
-    fixed = {*METRICS, "step", *grid.dims, *COMPONENTS, *settings(Config), *_scalars(runs[0], None)}
+def check_names(grid: Grid, runs: Sequence[Run]) -> None:
+    """ConfigError for an axis or a metric whose name is that of something else in the result."""
+    ours = {*METRICS, "step", "meta", *_scalars(runs[0], None)}
+    if clash := sorted(ours & {name for axis in grid.axes for name in axis.names}):
+        raise ConfigError(f"{clash[0]} cannot be an axis: it is the name of something else in a result. Rename it.")
+    fixed = {*ours, *grid.dims, *COMPONENTS, *settings(Config)}
     for config in {run.config.metrics: run.config for run in runs}.values():
         ours = fixed | {name for which in COMPONENTS for name in settings(getattr(config, which))}
         chosen = metrics.chosen(config.metrics)
@@ -158,7 +161,7 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
         asked = new["axes"].get(name, [{n: new["config"].get(n) for n in points[0]}])
         if missing := [point for point in points if point not in asked]:
             told.append(f"it has {', '.join(_point(p) for p in missing[:4])}, which are not asked for")
-    what = "; ".join(told) or "its runs are not those asked for"
+    what = "; ".join(told) or "its runs were told something else, perhaps by another version of grokjax"
     raise ConfigError(
         f"{path} holds another sweep: {what}. Choose another --out, ask for all its values and more, or --overwrite it."
     )

@@ -11,7 +11,7 @@ from grokjax.config import ConfigError, program_part
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import Group, default_lanes
 from grokjax.sweeps.grid import Grid, Run
-from grokjax.sweeps.programs import compiled, state_bytes
+from grokjax.sweeps.programs import check, compiled, state_bytes
 from grokjax.sweeps.progress import clock
 from grokjax.training import EVALUATION_ROWS, Program, TableArrays
 
@@ -167,6 +167,7 @@ def _rows(group: Group) -> int:
 
 
 def _need(group: Group, device: jax.Device, lanes: int | None) -> Need:
+    check(group.program, group.values, group.arrays)
     return Need(
         runs=len(group.pending),
         lanes=lanes or min(default_lanes(device), len(group.pending)),

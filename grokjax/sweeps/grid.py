@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from grokjax import metrics
-from grokjax.config import Config, ConfigError, code_identity, settings, source_hash, unknown_name
+from grokjax.config import Config, ConfigError, check_component, code_identity, settings, source_hash, unknown_name
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.tasks import TASKS
+
+MOST_RUNS = 1_000_000
+"""Runs that a grid may have."""
 
 COMPONENTS = {"task": TASKS, "model": MODELS, "optimizer": OPTIMIZERS}
 """The parts of a configuration that are objects, and their kinds by name."""
@@ -127,6 +131,8 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
         elif _is_scalar(value):
             fixed[name] = value
         else:
+            if len(value) > MOST_RUNS:
+                raise ConfigError(f"{name} has {len(value):,} values, more than {MOST_RUNS:,}. Try fewer.")
             points = [point.item() if isinstance(point, np.generic) else point for point in value]
             labels = tuple(_label(name, point) for point in points)
             axes[name] = Axis((name,), (labels,), tuple({name: point} for point in points))
@@ -147,7 +153,10 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     for name in {n for given in overrides for n in given}:
         if name not in known:
             raise unknown_name("setting", name, known)
-    return Grid(base, fixed, _zip_axes(axes, zipped))
+    grid = Grid(base, fixed, _zip_axes(axes, zipped))
+    if math.prod(grid.shape) > MOST_RUNS:
+        raise ConfigError(f"The grid has {math.prod(grid.shape):,} runs, more than {MOST_RUNS:,}. Try fewer values.")
+    return grid
 
 
 def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,9 +187,9 @@ def _label(name: str, point):
 
 def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tuple[Axis, ...]:
     axes = dict(axes)
-    for group in zipped:
-        if isinstance(group, str):
-            raise ConfigError(f"zip holds {group!r}, which is no group of names. Try zip=[['{group}', ...]].")
+    for group in zipped if isinstance(zipped, Sequence) else [zipped]:
+        if not isinstance(group, list | tuple) or not group or not all(isinstance(name, str) for name in group):
+            raise ConfigError(f"zip holds {group!r}, which is no group of names. Try zip=[['seed', 'steps']].")
         for name in group:
             if name not in axes:
                 known = f"The axes are {', '.join(axes)}." if axes else "There is no axis."
@@ -222,6 +231,8 @@ def component(which: str, name: str):
     """
     if ".py:" in name:
         return from_file(which, name)
+    if name.endswith(".py"):
+        raise ConfigError(f"{which}={name} names a file and nothing in it. Try --{which}={name}:make_{which}.")
     if name not in COMPONENTS[which]:
         raise unknown_name(which, name, COMPONENTS[which])
     return COMPONENTS[which][name]()
@@ -229,9 +240,10 @@ def component(which: str, name: str):
 
 def _component(which: str, chosen):
     """A component by its name, or as it is given."""
-    if not isinstance(chosen, str) and not dataclasses.is_dataclass(chosen):
-        raise ConfigError(f"{which}={chosen} is of type {type(chosen).__name__}. {_MAKES[which]}")
-    return component(which, chosen) if isinstance(chosen, str) else chosen
+    if isinstance(chosen, str):
+        return component(which, chosen)
+    check_component(which, chosen)
+    return chosen
 
 
 @functools.cache
@@ -247,22 +259,17 @@ def from_file(which: str, place: str):
         made = getattr(module, name)
         if which != "metric" and (inspect.isroutine(made) or inspect.isclass(made)):
             made = made()
-    except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError(
-            f"{which}={place} could not be made ({told}). It must be there and need no arguments."
-        ) from None
-    if not (callable(made) if which == "metric" else dataclasses.is_dataclass(made)):
-        raise ConfigError(f"{which}={place} gave {type(made).__name__}, which is no {which}. {_MAKES[which]}")
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{which}={place} could not be made ({type(error).__name__}: {error}).") from None
+    if which == "metric":
+        if not callable(made) or dataclasses.is_dataclass(made):
+            raise ConfigError(f"{which}={place} is of type {type(made).__name__}. It must be a function.")
+        return made
+    try:
+        check_component(which, made)
+    except ConfigError as error:
+        raise ConfigError(f"{place} does not give a {which}: {error}") from None
     return made
-
-
-_MAKES = {
-    "metric": "It must be a function.",
-    "task": "Return one, such as grokjax.tasks.from_function(lambda x, y: (x + y) % 59, modulus=59).",
-    "model": "Return a Flax Linen module.",
-    "optimizer": "Return one, such as grokjax.optimizers.custom(lambda h: optax.adamw(h.learning_rate)).",
-}
 
 
 def _kind(which: str, owner) -> str | None:
@@ -316,7 +323,8 @@ def _misplaced(name: str, value, parts) -> str:
             has = ", ".join(owners)
             return (
                 f"{name}={value} is a setting of the {which} {has}, but the {which} is "
-                f"{component_name(which, parts[which])}. Leave it out, or try --{which}={owners[0]}."
+                f"{component_name(which, parts[which])}. Leave it out, or try --{which}={owners[0]}; "
+                "where several are compared, --variant gives each its own."
             )
     raise unknown_name("setting", name, {n for part in parts.values() for n in settings(part)})
 

@@ -2,12 +2,15 @@
 
 import functools
 import threading
+import traceback
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from grokjax import training
+from grokjax.config import ConfigError
 from grokjax.training import Program, RunState, RunValues, TableArrays
 
 compilations = 0
@@ -32,6 +35,29 @@ class Compiled(NamedTuple):
 
     advance: Any
     workspace: int
+
+
+def check(program: Program, values: RunValues, table: TableArrays) -> None:
+    """Traces a program that has a user's code in it; ConfigError telling what of it raised what, and where."""
+    if not program.users_code:
+        return
+    told = np.int32(1), np.bool_(True), np.bool_(True)
+    try:
+        state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
+        jax.eval_shape(functools.partial(training.train_chunk, program), values, table, state, *told)
+    except ConfigError:
+        raise
+    except Exception as error:
+        ours = str(Path(training.__file__).parent), "site-packages", "dist-packages"
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f" ({f.filename}:{f.lineno})" for f in frames if not any(name in f.filename for name in ours)]
+        first_line = str(error).strip().partition("\n")[0]
+        traced = isinstance(error, jax.errors.JAXTypeError) or "racer" in first_line
+        raise ConfigError(
+            f"A program with {' and '.join(program.users_code)} cannot be made: {type(error).__name__}: "
+            f"{first_line[:300]}{places[-1] if places else ''}."
+            + (" Values are traced: use jax.numpy, and jnp.where in place of if." if traced else "")
+        ) from None
 
 
 def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
