@@ -127,7 +127,8 @@ class TableArrays(NamedTuple):
     def of(cls, table: Table, program: Program) -> "TableArrays":
         """The arrays of `table` that `program` needs, in NumPy; with prefixes where sharing them saves products."""
         model, prefixes, rows = program.model, None, program.batch_rows
-        if getattr(model, "shares_prefixes", False):
+        # Declared by its own class: one that inherits it may compute something else.
+        if "shares_prefixes" in vars(type(model)) and model.shares_prefixes:
             prefixes = find_prefixes(table, rows)
             if model.operations(rows, prefixes) >= model.operations(rows, None):
                 prefixes = None

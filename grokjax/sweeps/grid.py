@@ -173,7 +173,9 @@ def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_scalar(value) -> bool:
-    return isinstance(value, str) or not isinstance(value, Sequence | np.ndarray | set) or np.ndim(value) == 0
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, str) or not isinstance(value, Sequence | set)
 
 
 def _label(name: str, point):

@@ -70,7 +70,7 @@ BAD = {
     "--alpha=0.5": "alpha is called train_fraction here. Try --train_fraction, in Python train_fraction=.",
     "--learning_rat=1": "There is no flag 'learning_rat'. Did you mean learning_rate? Known: ",
     "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, muon, but the optimizer is "
-    "adamw. Leave it out, or try --optimizer=sgd_momentum.",
+    "adamw. Leave it out, or try --optimizer=sgd_momentum; where several are compared, --variant gives each its own.",
     "--zip=seed,steps --seed=0,1": "zip=seed,steps names steps, which has no list of values. The axes are seed.",
     "--zip=seed,steps --seed=0,1 --steps=1,2,3": "zip=seed,steps needs as many values of each, but seed has 2, steps "
     "has 3.",

@@ -169,3 +169,16 @@ def test_the_initial_weight_norm_is_always_stored():
     grid = train(tiny(steps=20), norm="none", init_scale=[1.0, 2.0])
     norms = grid.weight_norm.sel(step=0).values
     assert norms[1] == pytest.approx(2 * norms[0], rel=1e-6) and np.isfinite(norms).all()
+
+
+class Doubled(gj.models.Decoder):
+    """A subclass that computes something else than what the savings of its base assume."""
+
+    def __call__(self, tokens, *, train=False, dropout=0.0, counts=None):
+        return 2 * super().__call__(tokens, train=train, dropout=dropout, counts=counts)
+
+
+def test_a_subclass_that_overrides_a_model_is_trained_as_it_computes():
+    model = Doubled(num_layers=1, width=16, num_heads=2)
+    one, other = train(tiny(steps=20), model=model), train(tiny(steps=20), output_scale=2.0)
+    np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-5)

@@ -19,6 +19,8 @@ from grokjax.training import METRICS
 def compiled_as_for_users():
     """The bits that are promised are those of optimised programs."""
     programs.OPTIONS["xla_backend_optimization_level"] = 3
+    if "fusion_emitters" in os.environ["XLA_FLAGS"]:
+        programs.OPTIONS["xla_cpu_use_fusion_emitters"] = True
     yield
     programs.OPTIONS.clear()
 
