@@ -19,10 +19,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int
 
 from grokjax import losses
-from grokjax.config import ConfigError, code_identity, unknown_name
+from grokjax.config import ConfigError, unknown_name
+from grokjax.identity import code_identity
 
 Metric = tuple[str, Callable[..., Any]]
 """A name and a function."""
@@ -65,24 +67,19 @@ def paths(tree) -> dict[str, Any]:
     return {".".join(str(getattr(part, "key", part)) for part in path): leaf for path, leaf in leaves}
 
 
-def norm(tree) -> Float[Array, ""]:
-    """The root of the sum of all squares."""
-    return jnp.sqrt(sum((leaf * leaf).sum() for leaf in jax.tree.leaves(tree)))
-
-
 def weight_norm(params) -> Float[Array, ""]:
     """sqrt(sum W^2) over all parameters."""
-    return norm(params)
+    return optax.tree.norm(params)
 
 
 def tensor_norms(params) -> dict[str, Float[Array, ""]]:
     """sqrt(sum W^2) of each parameter tensor."""
-    return {name: norm(leaf) for name, leaf in paths(params).items()}
+    return {name: optax.tree.norm(leaf) for name, leaf in paths(params).items()}
 
 
 def distance(params, initial_params) -> Float[Array, ""]:
     """The norm of what has been added to the initial parameters."""
-    return norm(jax.tree.map(jnp.subtract, params, initial_params))
+    return optax.tree.norm(jax.tree.map(jnp.subtract, params, initial_params))
 
 
 def gradient_norm(mean_gradient_norm) -> Float[Array, ""]:
@@ -97,12 +94,12 @@ def tensor_gradient_norms(mean_gradient_norms) -> dict[str, Float[Array, ""]]:
 
 def effective_learning_rate(learning_rate, params) -> Float[Array, ""]:
     """lr/|theta|^2: the step size on the sphere, for a scale-invariant network. Source: Melnik et al."""
-    return learning_rate / norm(params) ** 2
+    return learning_rate / optax.tree.norm(params) ** 2
 
 
 def effective_gradient(mean_gradient_norm, params) -> Float[Array, ""]:
     """|g| |theta|: the gradient on the unit sphere, for a scale-invariant network. Source: Melnik et al."""
-    return mean_gradient_norm * norm(params)
+    return mean_gradient_norm * optax.tree.norm(params)
 
 
 def train_mode_loss(mean_batch_loss) -> Float[Array, ""]:

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from grokjax.config import RUN, Config, ConfigError, check_settings, code_identity, setting, settings
+from grokjax.config import RUN, Config, ConfigError, check_settings, setting, settings
+from grokjax.identity import code_identity
 
 Hyperparameters = Mapping[str, Float[Array, ""]]
 
@@ -108,7 +109,7 @@ class Optimizer:
         if self.orthogonal_gradient:
             parts.append(_orthogonal())
         if self.clip_norm:
-            parts.append(_clip(hyper["clip_norm"]))
+            parts.append(optax.clip_by_global_norm(hyper["clip_norm"]))
         if self.decay == "gradient":
             parts.append(optax.add_decayed_weights(hyper["weight_decay"]))
         parts.append(self.direction(hyper))
@@ -200,23 +201,9 @@ def _orthogonal():
     def update(gradient, params, key):
         def across(g, p):
             rest = g - (p * g).sum() / ((p * p).sum() + 1e-30) * p
-            return rest * (_norm([g]) / (_norm([rest]) + 1e-30))
+            return rest * (optax.tree.norm(g) / (optax.tree.norm(rest) + 1e-30))
 
         return jax.tree.map(across, gradient, params)
-
-    return _stateless(update)
-
-
-def _norm(leaves) -> Float[Array, ""]:
-    return jnp.sqrt(sum((leaf * leaf).sum() for leaf in leaves))
-
-
-def _clip(largest):
-    """The gradient, scaled down where its global norm exceeds `largest`."""
-
-    def update(gradient, params, key):
-        factor = jnp.minimum(1.0, largest / (_norm(jax.tree.leaves(gradient)) + 1e-30))
-        return jax.tree.map(lambda g: g * factor, gradient)
 
     return _stateless(update)
 
@@ -260,11 +247,11 @@ def _keep_norm():
     """Changes the update so that all parameters together keep the norm they had at first."""
 
     def init(params):
-        return _norm(jax.tree.leaves(params))
+        return optax.tree.norm(params)
 
     def update(updates, state, params, key):
         moved = jax.tree.map(jnp.add, params, updates)
-        factor = state / (_norm(jax.tree.leaves(moved)) + 1e-30)
+        factor = state / (optax.tree.norm(moved) + 1e-30)
         return jax.tree.map(lambda m, p: m * factor - p, moved, params), state
 
     return _transformation(init, update)

@@ -374,7 +374,7 @@ def averaged(means: dict[str, Any], gradient, mean_loss, z, batch: Batch, weight
     share = weights.mean()  # a short batch counts for its rows
     new = {"steps": means["steps"] + 1, "batches": means["batches"] + share}
     if "gradient_norm" in means:
-        new["gradient_norm"] = metrics.norm(gradient), 1 / new["steps"]
+        new["gradient_norm"] = metrics.weight_norm(gradient), 1 / new["steps"]
     if "gradient_norms" in means:
         new["gradient_norms"] = metrics.tensor_norms(gradient), 1 / new["steps"]
     if "batch_loss" in means:

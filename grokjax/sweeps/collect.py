@@ -77,9 +77,8 @@ def check_names(grid: Grid, runs: Sequence[Run]) -> None:
         for name, _ in chosen:
             if not name.isidentifier():
                 raise ConfigError(f"metrics has the name {name!r}. It must be made of letters, digits and '_'.")
-        functions = [metric for _, metric in chosen]
-        twice = [name for i, name in enumerate(kept) if name in kept[:i] or name in ours]
-        if twice and metrics.METRICS.get(twice[0]) not in functions:
+        always = {name for name, metric in chosen if name in METRICS and metric is metrics.METRICS.get(name)}
+        if twice := [name for i, name in enumerate(kept) if name in kept[:i] or name in ours - always]:
             raise ConfigError(
                 f"metrics would keep something as {twice[0]}, the name of something else. Choose another name."
             )

@@ -323,7 +323,7 @@ def _keywords(given: Mapping[str, Any], switches: set[str], known: Mapping[str, 
         elif name == "variant":
             values["variant"] = parse_variants(text, known)
         elif name == "metrics":
-            parts["metrics"] = dict(map(_metric, text.split(",")))
+            parts["metrics"] = [_metric(name) for name in text.split(",")]
         elif name in COMPONENTS:
             values[name] = parse_values(name, text, str)
         else:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from grokjax import metrics
-from grokjax.config import Config, ConfigError, check_component, code_identity, settings, source_hash, unknown_name
+from grokjax.config import Config, ConfigError, check_component, settings, unknown_name
+from grokjax.identity import code_identity, source_hash
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.tasks import TASKS

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokjax.config import ConfigError, source_hash
+from grokjax.config import ConfigError
+from grokjax.identity import source_hash
 from grokjax.tasks import Modular, from_function, from_table
 
 
