@@ -122,6 +122,10 @@ class Wrong(Mine):
     @nn.compact
     def __call__(self, tokens, *, train=False):
         return nn.Dense(5)(nn.Embed(14, self.width)(tokens))
+class Raising(Mine):
+    @nn.compact
+    def __call__(self, tokens, *, train=False):
+        raise RuntimeError("boom")
 def make_optimizer():
     return gj.optimizers.custom(lambda h: optax.sgd(h.learning_rate * h.lamb), lamb=2.0)
 def wrong_optimizer():
@@ -181,6 +185,10 @@ def test_an_operation_may_be_any_formula(tmp_path):
         ("--task={file}:make_task --model={file}:Wrong", "Wrong returns [batch, 3, 5] float32; function mod 13 needs"),
         ("--optimizer={file}:wrong_optimizer", "returned int, which is no optax transformation."),
         ("--metrics={file}:number", "is of type int. It must be a function."),
+        (
+            "--model={file}:Raising",
+            "Raising cannot be called on tokens of shape [batch, 3], ids below 98: RuntimeError: boom",
+        ),
         ("--metrics={file}:raises", "A program with the metric raises cannot be made: ValueError: boom ("),
         ("--optimizer={file}:branching", "Values are traced: use jax.numpy, and jnp.where in place of if."),
         ("--optimizer={file}:shrinking", "The optimizer's update of ['block_0']"),

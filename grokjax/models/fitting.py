@@ -58,10 +58,17 @@ def check_logits(model: nn.Module, table: Table) -> None:
 
     Raises:
       ConfigError: unless it returns [batch, answers, classes] float32 with at least the table's number of classes:
-        what it returned, what is needed, what to try.
+        what it returned, what is needed, what to try; or what it raised.
     """
     answers, length = len(table.answer_positions), table.inputs.shape[1]
-    found, dtype = _output(model, length)
+    try:
+        found, dtype = _output(model, length)
+    except Exception as error:
+        told = str(error).strip().partition("\n")[0]
+        raise ConfigError(
+            f"{type(model).__name__} cannot be called on tokens of shape [batch, {length}], ids below "
+            f"{table.vocab_size}: {type(error).__name__}: {told:.300}"
+        ) from error
     needed = f"[batch, {answers}, {table.num_classes}] float32"
     if found is None:
         problem = f"{dtype}, no array"
