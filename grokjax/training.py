@@ -128,8 +128,8 @@ class TableArrays(NamedTuple):
         """The arrays of `table` that `program` needs, in NumPy; with prefixes where sharing them saves products."""
         model, prefixes, rows = program.model, None, program.batch_rows
         # Declared by its own class: one that inherits it may compute something else.
-        if "shares_prefixes" in vars(type(model)) and model.shares_prefixes:
-            prefixes = find_prefixes(table, rows)
+        if "prefix_length" in vars(type(model)) and model.prefix_length:
+            prefixes = find_prefixes(table, rows, model.prefix_length)
             if model.operations(rows, prefixes) >= model.operations(rows, None):
                 prefixes = None
         random_classes = None if table.label_group is None else jnp.int32.dtype.type(table.random_classes)

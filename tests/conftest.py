@@ -24,7 +24,6 @@ import beartype  # noqa: E402
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
 
-jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # Their dataclasses convert what they are given, such as the words of a command line, to the kind they declare.

@@ -34,7 +34,7 @@ class Decoder(nn.Module):
 
     Only answer positions go through the last layer, unless a BatchNorm counts the others. `logits_of_rows` also
     computes the first layer's projections once per distinct token and each shared prefix once: the same logits for
-    fewer products, when nothing is dropped and `shares_prefixes`.
+    fewer products, when nothing is dropped and `prefix_length` is not 0.
 
     Raises:
       ConfigError: for settings out of range, heads that do not divide the width, and switches of an MLP that is not
@@ -107,9 +107,12 @@ class Decoder(nn.Module):
         return self.norm_kind == "batch" and (self.norm != "none" or self.inner_norm or self.normalises_output)
 
     @property
-    def shares_prefixes(self) -> bool:
-        """Whether what precedes a position decides its states, so that `logits_of_rows` gives the logits."""
-        return not self.counts_batch and not self.split_mlp
+    def prefix_length(self) -> int:
+        """Positions that `logits_of_rows` reads, and whose prefixes it may share.
+
+        0 where more than what precedes a position decides its states, so that it would not give the logits.
+        """
+        return 0 if self.counts_batch or self.split_mlp else self.answer_positions[-1] + 1
 
     def check_table(self, table: Table) -> None:
         """ConfigError if the MLP cannot be split between the parts of `table`, for `grokjax.models.fitted`."""

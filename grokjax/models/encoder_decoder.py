@@ -17,7 +17,7 @@ from grokjax.models.layers import (
     embedding_table,
     sinusoidal_positions,
 )
-from grokjax.tasks.table import Table
+from grokjax.tasks.table import Prefixes, Table
 
 
 class CrossBlock(Block):
@@ -38,15 +38,20 @@ class CrossBlock(Block):
 
     def after_cross(
         self,
-        x: Float[Array, "batch q width"],
+        x: Float[Array, "*nodes q width"],
         memory: Float[Array, "batch k width"],
         visible: Bool[Array | np.ndarray, "*rows #q k"],
         dropped,
+        spread,
     ) -> Float[Array, "batch q width"]:
-        """The normalised residual sum where `after_attention` gave `x` and the encoder's output is `memory`."""
+        """The normalised residual sum where `after_attention` gave `x` and the encoder's output is `memory`.
+
+        `spread` gives each row of the batch its own of what is computed for nodes.
+        """
+        queries = spread(self.heads(self.cross_query(x)))
         keys, values = self.heads(self.cross_key(memory)), self.heads(self.cross_value(memory))
-        mixed = attend(self.heads(self.cross_query(x)), keys, values, visible)
-        return self.norm_cross(x + dropped(self.cross_output(mixed)))
+        mixed = attend(queries, keys, values, visible)
+        return self.norm_cross(spread(x) + dropped(self.cross_output(mixed)))
 
 
 class EncoderDecoder(nn.Module):
@@ -89,6 +94,11 @@ class EncoderDecoder(nn.Module):
         """Hidden units of each layer's MLP."""
         return 4 * self.width if self.mlp_width is None else self.mlp_width
 
+    @property
+    def prefix_length(self) -> int:
+        """Positions that `logits_of_rows` reads: all. Of what rows share, it uses their tokens alone."""
+        return self.length
+
     def check_table(self, table: Table) -> None:
         """ConfigError if a row of `table` has several answers, for `grokjax.models.fitted`."""
         check_one_answer("encoder_decoder", table)
@@ -128,9 +138,41 @@ class EncoderDecoder(nn.Module):
           [batch, 1, classes].
         """
         dropped = dropper(self, train, dropout)
-        memory = self._encoded(tokens, dropped)
+        source = dropped(self.embedding_source[tokens] + self.position)
+        first = tokens if self.zero_is_padding else tokens[:, :1]
+        target = dropped(self.embedding_target[first] + self.position[: first.shape[1]])
+        return self._logits(tokens, source, target, itself, itself, dropped)
+
+    def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch 1 classes"]:
+        """The logits of rows of a table, without dropout: the same numbers as `__call__`, each thing computed once.
+
+        Args:
+          prefixes: of all positions of the table, by `find_prefixes`.
+          rows: rows of the table.
+
+        Returns:
+          [batch, 1, classes].
+        """
+        source, target = (
+            jnp.concatenate([embedding[ids] + self.position[i] for i, ids in enumerate(prefixes.tokens)])
+            for embedding in (self.embedding_source, self.embedding_target)
+        )
+        row_pair = prefixes.row_pair[rows]
+        tokens = jnp.concatenate(prefixes.tokens)[row_pair]
+
+        def spread(states):
+            return states[row_pair]
+
+        if self.zero_is_padding:
+            return self._logits(tokens, source, target, spread, spread, itself)
+        first = target[: len(prefixes.tokens[0]), None]
+        return self._logits(tokens, source, first, spread, lambda states: states[row_pair[:, 0]], itself)
+
+    def _logits(self, tokens, source, target, spread_source, spread_target, dropped):
+        """The logits of tokens whose states before the first layer are `spread` from those of nodes."""
+        memory = self._encoded(tokens, source, spread_source, dropped)
         decoded = self._decoded_with_padding if self.zero_is_padding else self._decoded_first
-        return self.output(decoded(tokens, memory, dropped))
+        return self.output(decoded(tokens, target, spread_target, memory, dropped))
 
     def _key_visible(self, tokens, queries: int):
         """Which of the encoder's positions are seen as keys."""
@@ -138,57 +180,64 @@ class EncoderDecoder(nn.Module):
             return (tokens != 0)[:, None]
         return np.ones((queries, self.length), bool)
 
-    def _encoded(self, tokens, dropped) -> Float[Array, "batch length width"]:
-        x = dropped(self.embedding_source[tokens] + self.position)
+    def _encoded(self, tokens, x, spread, dropped) -> Float[Array, "batch length width"]:
         for block in self.encoder:
-            keys, values = block.keys_values(x)
-            mixed = attend(block.queries(x), keys, values, self._key_visible(tokens, self.length))
-            x = block.finish(x, mixed, dropped)
+            keys, values = map(spread, block.keys_values(x))
+            mixed = attend(spread(block.queries(x)), keys, values, self._key_visible(tokens, self.length))
+            x, spread = block.finish(spread(x), mixed, dropped), itself
         return x
 
-    def _decoded_first(self, tokens, memory, dropped) -> Float[Array, "batch 1 width"]:
-        x = dropped(self.embedding_target[tokens[:, :1]] + self.position[:1])
+    def _decoded_first(self, tokens, x, spread, memory, dropped) -> Float[Array, "batch 1 width"]:
         for block in self.decoder:
             x = block.after_attention(x, block.values_alone(x), dropped, plain)
-            x = block.after_cross(x, memory, self._key_visible(tokens, 1), dropped)
-            x = block.after_mlp(x, dropped, plain)
+            x = block.after_cross(x, memory, self._key_visible(tokens, 1), dropped, spread)
+            x, spread = block.after_mlp(x, dropped, plain), itself
         return x
 
-    def _decoded_with_padding(self, tokens, memory, dropped) -> Float[Array, "batch 1 width"]:
-        x = dropped(self.embedding_target[tokens] + self.position)
+    def _decoded_with_padding(self, tokens, x, spread, memory, dropped) -> Float[Array, "batch 1 width"]:
         causal = np.tri(self.length, dtype=bool)
         visible = (tokens != 0)[:, :, None] & causal  # a query that sees nothing attends to all alike
         for layer, block in enumerate(self.decoder):
             outputs = self._decoder_outputs(layer)
-            keys, values = block.keys_values(x)
-            mixed = attend(block.queries(x[:, :outputs]), keys, values, visible[:, :outputs])
-            x = block.after_attention(x[:, :outputs], mixed, dropped, plain)
-            x = block.after_cross(x, memory, self._key_visible(tokens, outputs), dropped)
-            x = block.after_mlp(x, dropped, plain)
+            queries = spread(block.queries(x[:, :outputs] if layer else x))[:, :outputs]
+            keys, values = map(spread, block.keys_values(x))
+            mixed = attend(queries, keys, values, visible[:, :outputs])
+            x = block.after_attention(spread(x)[:, :outputs], mixed, dropped, plain)
+            x = block.after_cross(x, memory, self._key_visible(tokens, outputs), dropped, itself)
+            x, spread = block.after_mlp(x, dropped, plain), itself
         return x
 
     def _decoder_outputs(self, layer: int) -> int:
         """How many positions of a decoder layer are computed, from the first."""
         return self.length if self.zero_is_padding and layer < self.num_layers - 1 else 1
 
-    def operations(self, rows: int, prefixes: None = None) -> int:
+    def operations(self, rows: int, prefixes: Prefixes | None = None) -> int:
         """Floating-point operations of the matrix products of one forward pass: 2 m n k for each, attention included.
 
         Args:
           rows: rows of the table that it is for.
-          prefixes: None; nothing is shared.
+          prefixes: what `logits_of_rows` may share; None for `__call__`.
 
         Returns:
-          The count of what is computed.
+          The count of what is needed.
         """
         square, mixing = 2 * self.width**2, 4 * self.width * self.length
-        mlp = 4 * self.width * self.hidden_units
-        total = self.num_layers * self.length * (4 * square + mixing + mlp)
+        mlp, states = 4 * self.width * self.hidden_units, rows * self.length
+        total = self.num_layers * states * (4 * square + mixing + mlp)  # encoder
+        total += self.num_layers * 2 * states * square  # what cross-attention sees of it
         for layer in range(self.num_layers):
-            outputs = self._decoder_outputs(layer)
-            total += 2 * self.length * square + outputs * (2 * square + mixing + mlp)  # cross-attention and MLP
-            if self.zero_is_padding:
-                total += 2 * self.length * square + outputs * (2 * square + mixing)
-            else:
-                total += 2 * square
-        return rows * (total + 2 * self.width * self.num_classes)
+            outputs = rows * self._decoder_outputs(layer)
+            total += outputs * (2 * square + mixing + mlp)  # cross-attention and MLP
+            total += (
+                2 * states * square + outputs * (2 * square + mixing) if self.zero_is_padding else 2 * rows * square
+            )
+        if prefixes is not None:
+            pairs, first = sum(map(len, prefixes.tokens)), len(prefixes.tokens[0])
+            total -= 3 * (states - pairs) * square
+            total -= 3 * ((states - pairs) if self.zero_is_padding else (rows - first)) * square
+        return total + rows * 2 * self.width * self.num_classes
+
+
+def itself(states):
+    """What is computed for each row of a batch, or not to be dropped, as it is."""
+    return states

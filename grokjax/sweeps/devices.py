@@ -21,18 +21,12 @@ def cores() -> int:
 
 
 def start() -> None:
-    """Readies JAX before its first use: a CPU device per core, a pinned thread pool, a compilation cache.
+    """Readies JAX before its first use: a pinned thread pool, a compilation cache.
 
     XLA splits matrix products by the size of its thread pool, so a run's last bits depend on it. It is therefore
-    pinned to the machine's cores, also where this process may use fewer of them. Where JAX has been used before, the
-    devices stay as they are. What the user has set is left alone.
+    pinned to the machine's cores, also where this process may use fewer of them. What the user has set is left alone.
     """
     os.environ.setdefault(THREAD_POOL, str(os.cpu_count()))
-    try:
-        if jax.config.jax_num_cpu_devices < 1:
-            jax.config.update("jax_num_cpu_devices", cores())
-    except RuntimeError:
-        pass  # JAX has made its devices already
     if jax.config.jax_compilation_cache_dir is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "grokjax"))
@@ -40,9 +34,15 @@ def start() -> None:
 
 
 def local_devices(count: int | None = None) -> list[jax.Device]:
-    """The devices of this process that train, or the first `count` of them."""
+    """Where runs of this process train, or the first `count` of these places.
+
+    Each accelerator is one. A CPU is one for each core it may use: the same device several times, as it runs what
+    several threads ask of it at once. (A device for every core is as fast, and compiles every program for each.)
+    """
     start()
     devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        devices = devices[:1] * cores()
     if count is None:
         return devices
     if not 1 <= count <= len(devices):
@@ -53,7 +53,7 @@ def local_devices(count: int | None = None) -> list[jax.Device]:
 def memory(device: jax.Device) -> int:
     """Bytes a device may use: its own memory, or on a CPU its share of the machine's."""
     if device.platform == "cpu":
-        return host_memory() // max(1, len(jax.local_devices()))
+        return host_memory() // cores()
     return (device.memory_stats() or {}).get("bytes_limit", sys.maxsize)
 
 

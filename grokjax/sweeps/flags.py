@@ -32,7 +32,7 @@ SWEEP_FLAGS = {
     "metrics": "what to measure besides loss and accuracy: names below, or file.py:function; a,b for several",
     "out": "the result file, an .npz; its missing runs are trained",
     "lanes": "runs that advance together on a device; default: 1 on a CPU, many on an accelerator",
-    "num_devices": "devices that train; default: all",
+    "num_devices": "devices, of a CPU cores, that train; default: all",
 }
 SWEEP_SWITCHES = {
     "overwrite": "start anew whatever --out holds",

@@ -152,9 +152,10 @@ def make(
     forecast.check()
     largest = max(range(len(groups)), key=lambda i: needs[i].memory + _rows(groups[i]) * groups[i].program.batch_rows)
     group, need = groups[largest], needs[largest]
-    with ThreadPoolExecutor(len(where)) as pool:
+    distinct = list(dict.fromkeys(where))
+    with ThreadPoolExecutor(len(distinct)) as pool:
         compiling = [
-            pool.submit(compiled, group.program, group.values, group.arrays, need.lanes, device) for device in where
+            pool.submit(compiled, group.program, group.values, group.arrays, need.lanes, device) for device in distinct
         ]
     needs[largest] = dataclasses.replace(need, workspace=compiling[0].result().workspace)
     forecast = dataclasses.replace(forecast, needs=tuple(needs))

@@ -73,13 +73,13 @@ class Table:
 
 
 class Prefixes(NamedTuple):
-    """What the rows of a table have in common, for a causal model that computes each distinct thing once.
+    """What the rows of a table have in common, for a model that computes each distinct thing once.
 
-    In a causal model the first layer's projections at a position depend on the token there alone, and every layer's
-    output at a position on the tokens up to it alone. `x + y =` over 97 numbers has 9,409 rows, but 97 distinct
-    tokens per number's position and 97 distinct prefixes of length 1. Positions after the last answer are never
-    read, and are left out. A position is *shared* when it has fewer distinct prefixes than a batch has rows; the
-    shared positions lead.
+    In a transformer the first layer's projections at a position depend on the token there alone, and in a causal model
+    every layer's output at a position on the tokens up to it alone. `x + y =` over 97 numbers has 9,409 rows, but 97
+    distinct tokens per number's position and 97 distinct prefixes of length 1. Positions that the model never reads,
+    such as those after a decoder's last answer, are left out. A position is *shared* when it has fewer distinct
+    prefixes than a batch has rows; the shared positions lead.
 
     All arrays are int32; counts are static in their shapes.
 
@@ -99,17 +99,18 @@ class Prefixes(NamedTuple):
     row_prefix: Int[np.ndarray, "examples shared"]
 
 
-def find_prefixes(table: Table, batch_rows: int) -> Prefixes:
+def find_prefixes(table: Table, batch_rows: int, length: int | None = None) -> Prefixes:
     """Finds the distinct tokens and the shared prefixes of a table.
 
     Args:
       table: the examples.
       batch_rows: rows of a training batch; a position with as many prefixes or more is not shared.
+      length: positions that are read; None: those up to the last answer.
 
     Returns:
       The `Prefixes` of the table, as NumPy arrays.
     """
-    length = table.answer_positions[-1] + 1
+    length = table.answer_positions[-1] + 1 if length is None else length
     inputs = table.inputs[:, :length]
     tokens, row_pair, first_pair = [], [], 0
     for position in range(length):

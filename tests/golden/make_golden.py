@@ -1,14 +1,15 @@
 """Makes the golden files of this folder: what PyTorch computes for the models and optimizers of the papers.
 
-Needs PyTorch 2.13.0 (the CPU build is enough) and NumPy, nothing of this project; takes ten seconds:
+Needs PyTorch 2.13.0 (the CPU build is enough) and NumPy, of this project nothing but experiments/torch_models.py, which
+needs PyTorch alone; takes ten seconds:
 
     pip install torch==2.13.0 numpy
     python tests/golden/make_golden.py
 
-The models are put together from PyTorch's own layers and optimizers, on tables of random rows of x+y mod 7 and the
-like. Everything is computed in float64 from float32 weights and stored as float32, so that the files carry no
-rounding but that of storage. It is then computed again in float32: `Limits` bounds how far PyTorch itself may be off,
-so that a model or seed whose training amplifies rounding is refused here. Running it twice gives the same files.
+The models there are put together from PyTorch's own layers, and trained by its optimizers, on tables of random rows of
+x+y mod 7 and the like. Everything is computed in float64 from float32 weights and stored as float32, so that the files
+carry no rounding but that of storage. It is then computed again in float32: `Limits` bounds how far PyTorch itself may
+be off, so that a model or seed whose training amplifies rounding is refused here. Run twice, it gives the same files.
 
 One file for each model in `MODELS`:
   tokens: [batch, length] int32. labels: [batch, answers] int32.
@@ -30,7 +31,7 @@ loss, by autograd.
 """
 
 import copy
-import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,24 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parents[1] / "experiments"))
+
+from torch_models import (  # noqa: E402
+    AttentionOnly,
+    BatchNorm,
+    DecoderOnly,
+    EncoderDecoder,
+    Lstm,
+    Mlp,
+    ResNet,
+    bare_batch_norm,
+    bare_layer_norm,
+    decoder_layer,
+    layer_norm,
+    no_norm,
+)
+
 STEPS = 20
 MODULUS = 7
 
@@ -55,193 +73,6 @@ class Limits(NamedTuple):
     logits: float = 1e-5 / 3
     gradient: float = 1e-5 / 3
     trained: float = 1e-4 / 3
-
-
-# ----------------------------------------------------------------------------------------------------------- models
-
-
-def sinusoid(length: int, width: int) -> torch.Tensor:
-    """[length, width] of Vaswani et al. 2017: sine in even columns, cosine in odd ones."""
-    table = torch.zeros(length, width, dtype=torch.float64)
-    for position in range(length):
-        for pair in range(width // 2):
-            angle = position / math.pow(10_000, 2 * pair / width)
-            table[position, 2 * pair] = math.sin(angle)
-            table[position, 2 * pair + 1] = math.cos(angle)
-    return table
-
-
-def causal(length: int) -> torch.Tensor:
-    """[length, length] bool, True where a query must not see a key."""
-    return torch.ones(length, length, dtype=torch.bool).triu(1)
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """BatchNorm of each feature over batch and positions, for [batch, length, features]."""
-
-    def forward(self, x):
-        return super().forward(x.flatten(0, 1)).view_as(x)
-
-
-def layer_norm(width: int) -> nn.Module:
-    return nn.LayerNorm(width, eps=1e-5)
-
-
-def bare_layer_norm(width: int) -> nn.Module:
-    return nn.LayerNorm(width, eps=1e-5, elementwise_affine=False)
-
-
-def bare_batch_norm(width: int) -> nn.Module:
-    return BatchNorm(width, affine=False)
-
-
-class AttentionOnly(nn.Module):
-    """A layer that is nothing but residual attention."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.self_attn = nn.MultiheadAttention(width, heads, bias=False, batch_first=True)
-
-    def forward(self, x, mask):
-        return x + self.self_attn(x, x, x, attn_mask=mask, need_weights=False)[0]
-
-
-def decoder_layer(width, heads, mlp_width, norm, *, pre=False, inner=False, mlp_bias=False) -> nn.Module:
-    """A layer of a decoder-only transformer: PyTorch's encoder layer, which is one when it is given a causal mask.
-
-    Its `bias=False` would take the biases of the norms, too, so the norms are put in afterwards.
-    """
-    activation = nn.Sequential(norm(mlp_width), nn.ReLU()) if inner else functional.relu
-    layer = nn.TransformerEncoderLayer(
-        width, heads, mlp_width, dropout=0.0, activation=activation, batch_first=True, norm_first=pre, bias=False
-    )
-    layer.norm1, layer.norm2 = norm(width), norm(width)
-    if mlp_bias:
-        layer.linear1, layer.linear2 = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
-    return layer
-
-
-class DecoderOnly(nn.Module):
-    """Embedding plus positions, causal layers, maybe a norm, output without bias; all positions go through all."""
-
-    def __init__(self, layers, vocabulary, classes, width, read, *, length=None, norm=None):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.position = nn.Embedding(length, width) if length else None
-        self.layers = nn.ModuleList(layers)
-        self.norm = norm
-        self.output = nn.Linear(width, classes, bias=False)
-        self.read = read
-
-    def forward(self, tokens):
-        x, length = self.embedding(tokens), tokens.shape[1]
-        x = x + (self.position(torch.arange(length)) if self.position else sinusoid(length, x.shape[2]).to(x))
-        for layer in self.layers:
-            x = layer(x, causal(length))
-        if self.norm is not None:
-            x = self.norm(x)
-        return self.output(x)[:, list(self.read)]
-
-
-class AttentionWithUniformRows(nn.MultiheadAttention):
-    """Self-attention in which the queries marked by `uniform` [batch, length] weigh all positions alike.
-
-    This is what becomes of a row whose every score is replaced by the same large negative number: no gradient
-    reaches its scores.
-    """
-
-    uniform = None
-
-    def forward(self, query, key, value, **options):
-        mixed, _ = super().forward(query, key, value, **options)
-        width = query.shape[2]
-        values = functional.linear(value, self.in_proj_weight[2 * width :], self.in_proj_bias[2 * width :])
-        even = self.out_proj(values.mean(1, keepdim=True))
-        return torch.where(self.uniform[:, :, None], even, mixed), None
-
-
-class EncoderDecoder(nn.Module):
-    """Post-LN encoder and decoder, both fed the same tokens; the logits of decoder position 0.
-
-    With `zero_is_padding`, token 0 is no key of the encoder and of cross-attention, and a decoder row whose own token
-    is 0 attends uniformly to all positions.
-    """
-
-    def __init__(self, vocabulary, width, heads, mlp_width, zero_is_padding):
-        super().__init__()
-        options = dict(dropout=0.0, activation="relu", batch_first=True)
-        self.embedding_source = nn.Embedding(vocabulary, width)
-        self.embedding_target = nn.Embedding(vocabulary, width)
-        self.encoder = nn.ModuleList(nn.TransformerEncoderLayer(width, heads, mlp_width, **options) for _ in range(2))
-        self.decoder = nn.ModuleList(nn.TransformerDecoderLayer(width, heads, mlp_width, **options) for _ in range(2))
-        self.output = nn.Linear(width, vocabulary)
-        self.zero_is_padding = zero_is_padding
-        if zero_is_padding:
-            for layer in self.decoder:
-                layer.self_attn = AttentionWithUniformRows(width, heads, batch_first=True)
-
-    def forward(self, tokens):
-        length, width = tokens.shape[1], self.embedding_source.embedding_dim
-        hidden = (tokens == 0) if self.zero_is_padding else None
-        positions = sinusoid(length, width).to(self.output.weight)
-        memory = self.embedding_source(tokens) + positions
-        for layer in self.encoder:
-            memory = layer(memory, src_key_padding_mask=hidden)
-        x = self.embedding_target(tokens) + positions
-        for layer in self.decoder:
-            if self.zero_is_padding:
-                layer.self_attn.uniform = hidden
-            x = layer(x, memory, tgt_mask=causal(length), memory_key_padding_mask=hidden)
-        return self.output(x)[:, :1]
-
-
-class Lstm(nn.Module):
-    """Two LSTM layers read the tokens; two more start from their state and read them again; position 0 answers."""
-
-    def __init__(self, vocabulary, width):
-        super().__init__()
-        self.embedding_source = nn.Embedding(vocabulary, width)
-        self.embedding_target = nn.Embedding(vocabulary, width)
-        self.encoder = nn.LSTM(width, width, num_layers=2, batch_first=True)
-        self.decoder = nn.LSTM(width, width, num_layers=2, batch_first=True)
-        self.output = nn.Linear(width, vocabulary)
-
-    def forward(self, tokens):
-        _, state = self.encoder(self.embedding_source(tokens))
-        x, _ = self.decoder(self.embedding_target(tokens), state)
-        return self.output(x)[:, :1]
-
-
-class Mlp(nn.Module):
-    """The mean embedding through four Linear + ReLU, then a Linear."""
-
-    def __init__(self, vocabulary, width):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
-        self.output = nn.Linear(width, vocabulary)
-
-    def forward(self, tokens):
-        x = self.embedding(tokens).mean(1)
-        for layer in self.layers:
-            x = torch.relu(layer(x))
-        return self.output(x)[:, None]
-
-
-class ResNet(nn.Module):
-    """Four times h <- ReLU(ReLU(W h + b) + x0) from the mean embedding x0, with one W or four, then a Linear."""
-
-    def __init__(self, vocabulary, width, shared):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(1 if shared else 4))
-        self.output = nn.Linear(width, vocabulary)
-
-    def forward(self, tokens):
-        x = pooled = self.embedding(tokens).mean(1)
-        for block in range(4):
-            x = torch.relu(torch.relu(self.layers[block % len(self.layers)](x)) + pooled)
-        return self.output(x)[:, None]
 
 
 # ----------------------------------------------------------------------------------------------------------- tables
@@ -269,30 +100,38 @@ class Problem(NamedTuple):
     answers: str = "c"
 
 
-def power(classes: int, vocabulary: int, read: tuple[int, ...]):
-    return lambda: DecoderOnly([decoder_layer(16, 4, 32, layer_norm) for _ in range(2)], vocabulary, classes, 16, read)
+def power(classes: int, vocabulary: int, length: int, read: tuple[int, ...]):
+    def make():
+        layers = [decoder_layer(16, 4, 32, layer_norm) for _ in range(2)]
+        return DecoderOnly(layers, vocabulary, classes, 16, length, read)
+
+    return make
 
 
 def nanda():
-    layer = decoder_layer(16, 4, 32, lambda width: nn.Identity(), mlp_bias=True)
-    return DecoderOnly([layer], 8, 8, 16, (2,), length=3)
+    layer = decoder_layer(16, 4, 32, no_norm, bias="mlp")
+    return DecoderOnly([layer], 8, 8, 16, 3, (2,), learned=True)
 
 
 def nanda_attention_only():
-    return DecoderOnly([AttentionOnly(16, 4) for _ in range(2)], 8, 8, 16, (2,), length=3)
+    return DecoderOnly([AttentionOnly(16, 4) for _ in range(2)], 8, 8, 16, 3, (2,), learned=True)
+
+
+def encoder_decoder(zero_is_padding: bool):
+    return lambda: EncoderDecoder(9, 9, 8, 4, 2, 16, zero_is_padding=zero_is_padding)
 
 
 def periodic(norm, num_layers: int, inner: bool = True):
     def make():
         layers = [decoder_layer(8, 2, 16, norm, pre=True, inner=inner) for _ in range(num_layers)]
-        return DecoderOnly(layers, 7, 7, 8, (1,), length=2, norm=norm(8))
+        return DecoderOnly(layers, 7, 7, 8, 2, (1,), learned=True, norm=norm(8))
 
     return make
 
 
 MODELS = {
-    "power_one_answer": Problem(power(7, 9, (3,)), "a o b =", 20),
-    "power_two_answers": Problem(power(10, 10, (4, 5)), "e a o b = c", 20, "c e"),
+    "power_one_answer": Problem(power(7, 9, 4, (3,)), "a o b =", 20),
+    "power_two_answers": Problem(power(10, 10, 6, (4, 5)), "e a o b = c", 20, "c e"),
     "nanda": Problem(nanda, "a b =", 24),
     "nanda_attention_only": Problem(nanda_attention_only, "a b =", 24),
     "periodic_one_layer": Problem(periodic(bare_layer_norm, 1), "a b", 24),
@@ -301,12 +140,12 @@ MODELS = {
     "periodic_batch_norm": Problem(periodic(bare_batch_norm, 1), "a b", 24),
     # With a norm inside the MLP the bias of the one before it would be undetermined, which shows in eval mode.
     "periodic_batch_norm_affine": Problem(periodic(BatchNorm, 2, inner=False), "a b", 24),
-    "encoder_decoder": Problem(lambda: EncoderDecoder(9, 8, 2, 16, False), "a o b =", 20),
-    "encoder_decoder_zero_is_padding": Problem(lambda: EncoderDecoder(9, 8, 2, 16, True), "a o b =", 20),
-    "lstm": Problem(lambda: Lstm(9, 8), "a o b =", 20),
-    "mlp": Problem(lambda: Mlp(9, 16), "a o b =", 20),
-    "resnet_shared": Problem(lambda: ResNet(9, 16, True), "a o b =", 20),
-    "resnet": Problem(lambda: ResNet(9, 16, False), "a o b =", 20),
+    "encoder_decoder": Problem(encoder_decoder(False), "a o b =", 20),
+    "encoder_decoder_zero_is_padding": Problem(encoder_decoder(True), "a o b =", 20),
+    "lstm": Problem(lambda: Lstm(9, 9, 8), "a o b =", 20),
+    "mlp": Problem(lambda: Mlp(9, 9, 16), "a o b =", 20),
+    "resnet_shared": Problem(lambda: ResNet(9, 9, 16), "a o b =", 20),
+    "resnet": Problem(lambda: ResNet(9, 9, 16, shared=False), "a o b =", 20),
 }
 
 
@@ -475,7 +314,7 @@ def optimized(case: Case, model: nn.Module, tokens, labels, dtype) -> np.ndarray
 
 
 def make_optimizers() -> None:
-    model, tokens, labels = made(Problem(lambda: Mlp(9, 8), "a o b =", 20), seed=2)
+    model, tokens, labels = made(Problem(lambda: Mlp(9, 9, 8), "a o b =", 20), seed=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.5)  # for gradients first above, then below norm 1: Adam does not see a constant factor

@@ -65,12 +65,12 @@ def test_logits_and_gradients_are_those_of_a_plain_decoder_shared_or_not(table, 
     params, tokens, labels = random_variables(model)["params"], TABLE.inputs[ROWS], TABLE.labels[ROWS]
     prefixes = find_prefixes(table, len(ROWS))
     assert len(prefixes.prefix_pair) == 2
-    assert model.shares_prefixes != model.split_mlp
+    assert bool(model.prefix_length) != model.split_mlp
 
     @jax.jit
     def found(params, prefixes, rows, tokens, labels):
         ways = [functools.partial(model.apply, tokens=tokens)]
-        if model.shares_prefixes:
+        if model.prefix_length:
             ways.append(functools.partial(model.apply, prefixes=prefixes, rows=rows, method="logits_of_rows"))
         return [with_gradient(lambda p, way=way: way({"params": p}), params, labels) for way in ways]
 
@@ -142,13 +142,13 @@ def test_running_averages_move_by_a_tenth_and_serve_in_eval_mode():
 
 def test_every_position_is_counted_by_a_batch_norm_and_none_shared():
     model, layer_norm = tiny(**BATCH), tiny(**BATCH | dict(norm_kind="layer"))
-    assert not model.shares_prefixes and layer_norm.shares_prefixes
+    assert not model.prefix_length and layer_norm.prefix_length
     more_positions = 3
     queries_and_outputs, mlp = 2 * 2 * 8 * 8, 2 * 2 * 8 * 12
     attention = (1 + 2 + 3) * 2 * 2 * 8
     expected = more_positions * (queries_and_outputs + mlp) + attention
     assert model.operations(10, None) - layer_norm.operations(10, None) == 10 * expected
-    assert tiny(norm="none", norm_kind="batch").shares_prefixes, "it has no norm at all"
+    assert tiny(norm="none", norm_kind="batch").prefix_length, "it has no norm at all"
 
 
 @pytest.mark.parametrize("changed", [PERIODIC, dict(norm="post", inner_norm=True, final_norm=True)])

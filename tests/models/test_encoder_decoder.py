@@ -11,7 +11,7 @@ from grokjax import losses
 from grokjax.config import ConfigError
 from grokjax.models import EncoderDecoder, fitted
 from grokjax.models.layers import INITS
-from grokjax.tasks import modular
+from grokjax.tasks import find_prefixes, modular
 
 TABLE = modular("subtract", 5, "a o b =").table()
 ROWS = np.array([24, 0, 7, 13, 1, 20, 3, 5])  # with zeros in the first place, in the third, in both and in none
@@ -37,20 +37,30 @@ def relative_error(model, sums=0):
     return (2 * model.num_layers * per_layer + model.width + sums) * reference.EPSILON
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def loss_and_gradient(model, params, tokens, labels):
+def at_each_row(model, params, rows):
+    return model.apply(params, jnp.asarray(TABLE.inputs)[rows])
+
+
+def of_distinct_tokens(model, params, rows):
+    prefixes = jax.tree.map(jnp.asarray, find_prefixes(TABLE, len(ROWS), 4))
+    return model.apply(params, prefixes, rows, method="logits_of_rows")
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def loss_and_gradient(model, params, tokens, labels, logits_of=None):
     def loss(params):
-        logits = model.apply({"params": params}, tokens)
+        logits = (logits_of or EncoderDecoder.apply)(model, {"params": params}, tokens)
         return losses.cross_entropy(logits, labels).mean(), logits
 
     return jax.grad(loss, has_aux=True)(params)
 
 
+@pytest.mark.parametrize("logits_of", [at_each_row, of_distinct_tokens])
 @pytest.mark.parametrize("changed", [{}, {"zero_is_padding": True}, {"zero_is_padding": True, "num_layers": 3}])
-def test_logits_and_gradients_are_those_of_a_decoder_computed_at_every_position(changed):
+def test_logits_and_gradients_are_those_of_a_decoder_computed_at_every_position(changed, logits_of):
     model = tiny(**changed)
     params, tokens, labels = random_params(model), TABLE.inputs[ROWS], TABLE.labels[ROWS]
-    gradient, logits = loss_and_gradient(model, params, tokens, labels)
+    gradient, logits = loss_and_gradient(model, params, ROWS, labels, logits_of)
     expected = oracles.encoder_decoder_logits(model, reference.float64(params), tokens)
     reference.assert_close(logits, expected, relative_error(model))
     reference.assert_is_gradient(
@@ -115,7 +125,7 @@ def test_dropout_falls_on_both_embeddings_and_every_branch_in_train_mode_alone(m
     trace(train=True, dropout=0.0)
     assert not shapes
     trace(train=True, dropout=0.5, rngs={"dropout": jax.random.key(0)})
-    assert shapes == [(3, 4, 8)] * (1 + 2 * 2) + [(3, 1, 8)] * (1 + 2 * 3)
+    assert shapes == [(3, 4, 8), (3, 1, 8)] + [(3, 4, 8)] * (2 * 2) + [(3, 1, 8)] * (2 * 3)
 
 
 @pytest.mark.parametrize("scheme", INITS)
@@ -150,6 +160,11 @@ def test_operations_are_those_counted_by_hand():
     assert model.operations(10) == 10 * by_hand
     padded = tiny(num_layers=1, zero_is_padding=True)
     assert padded.operations(10) - 10 * by_hand == 10 * (2 * length * 2 * d * d + 2 * 2 * length * d)
+    prefixes, pairs, numbers = find_prefixes(TABLE, 10, length), 5 + 1 + 5 + 1, 5
+    spared = (10 * length - pairs) * 3 * 2 * d * d  # queries, keys and values of the first encoder layer
+    of_first_decoder_layer = (10 - numbers) * 3 * 2 * d * d  # value and output, then the query of cross-attention
+    assert model.operations(10, prefixes) == 10 * by_hand - spared - of_first_decoder_layer
+    assert padded.operations(10, prefixes) == padded.operations(10) - 2 * spared
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

@@ -11,7 +11,7 @@ import reference
 from grokjax import losses
 from grokjax.models import Lstm, Mlp, ResNet, fitted
 from grokjax.models.layers import INITS
-from grokjax.tasks import modular
+from grokjax.tasks import find_prefixes, modular
 
 TABLE = modular("subtract", 5, "a o b =").table()
 ROWS = np.array([24, 0, 7, 7, 13, 1, 20, 3])
@@ -30,21 +30,40 @@ def random_params(model, table=TABLE):
     return jax.tree.map(lambda leaf: (random.normal(size=leaf.shape) * 0.5).astype(np.float32), shapes)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def gradient_and_logits(model, params, tokens, labels):
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def gradient_and_logits(model, params, tokens, labels, shared=False):
     def loss(params):
-        logits = model.apply({"params": params}, tokens)
+        if shared:
+            prefixes = jax.tree.map(jnp.asarray, shared())
+            logits = model.apply({"params": params}, prefixes, jnp.asarray(ROWS), method="logits_of_rows")
+        else:
+            logits = model.apply({"params": params}, tokens)
         return losses.cross_entropy(logits, labels).mean(), logits
 
     return jax.grad(loss, has_aux=True)(params)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_logits_and_gradients_are_those_of_the_reference(name):
+def no_prefixes():
+    return find_prefixes(TABLE, 1, 4)
+
+
+def prefixes_of_two_positions():
+    return find_prefixes(TABLE, 8, 4)
+
+
+def prefixes_of_all_positions():
+    return find_prefixes(TABLE, 26, 4)
+
+
+SHARED = no_prefixes, prefixes_of_two_positions, prefixes_of_all_positions
+
+
+@pytest.mark.parametrize(("name", "shared"), [(name, False) for name in MODELS] + [("lstm", way) for way in SHARED])
+def test_logits_and_gradients_are_those_of_the_reference(name, shared):
     model, logits_of = MODELS[name]
     model = fitted(model, TABLE)
     params, tokens, labels = random_params(model), TABLE.inputs[ROWS], TABLE.labels[ROWS]
-    gradient, logits = gradient_and_logits(model, params, tokens, labels)
+    gradient, logits = gradient_and_logits(model, params, tokens, labels, shared)
     expected = logits_of(model, reference.float64(params), tokens)
     assert logits.dtype == jnp.float32 and logits.shape == (8, 1, 7)
     # A number passes a dot product over the width, or two and a few elementwise steps, per layer and position.
@@ -112,4 +131,6 @@ def test_operations_are_those_counted_by_hand():
     lstm, mlp, resnet = (fitted(model, TABLE) for model in (Lstm(1, 8), Mlp(3, 8), ResNet(3, 8)))
     gates, logits = 2 * 8 * 32, 2 * 8 * 7
     assert lstm.operations(10) == 10 * ((4 + 3) * gates + 2 * gates + logits), "the first hidden state is zero"
+    found = lstm.operations(10, find_prefixes(TABLE, 10, 4))
+    assert found == ((12 + 5 + 10 + 5) * gates) + (5 + 10) * gates + 10 * logits, "5 numbers, 12 pairs, 5 prefixes"
     assert mlp.operations(10) == resnet.operations(10) == 10 * (3 * 2 * 8 * 8 + logits)

@@ -4,14 +4,13 @@ import os
 import subprocess
 import sys
 
-import jax
 import numpy as np
 import pytest
 from tiny import same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.analysis.crossings import stop_step
-from grokjax.sweeps import programs
+from grokjax.sweeps import devices, programs
 from grokjax.training import METRICS
 
 
@@ -49,7 +48,7 @@ def test_a_run_is_the_same_with_the_axes_in_another_order(alone):
 
 @pytest.mark.parametrize("num_devices", [1, 2])
 def test_a_run_is_the_same_on_one_and_on_two_devices(alone, num_devices):
-    assert len(jax.local_devices()) == 2
+    assert len(devices.local_devices()) == 2
     grid = train(**GRID, num_devices=num_devices)
     assert same_bits(grid.sel(CELL), alone)
 
