@@ -15,6 +15,7 @@ from grokjax.models.layers import (
     embedding_table,
     norm_layer,
     normaliser,
+    product,
     sinusoidal_positions,
 )
 from grokjax.tasks.table import Prefixes, Table
@@ -206,7 +207,7 @@ class Decoder(nn.Module):
             x = normed(self.norm_output, x)
         if x.shape[1] > len(self.answer_positions):
             x = x[:, np.array(self.answer_positions)]
-        return x @ self.output
+        return product(x, self.output)
 
     def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch answers classes"]:
         """The logits of rows of a table, without dropout: the same numbers as `__call__`, each thing computed once.
@@ -245,7 +246,7 @@ class Decoder(nn.Module):
             x = block.finish(jnp.concatenate(residual), jnp.concatenate(mixed), lambda branch: branch)
             nodes = _PrefixNodes(prefixes, rows)
         x = x.reshape(rows.shape[0], len(self.answer_positions), self.width)
-        return (self.norm_output(x) if self.normalises_output else x) @ self.output
+        return product(self.norm_output(x) if self.normalises_output else x, self.output)
 
     def operations(self, rows: int, prefixes: Prefixes | None) -> int:
         """Floating-point operations of the matrix products of one forward pass: 2 m n k for each, attention included.

@@ -1,5 +1,6 @@
 """Parts that models are made of: initial distributions by name, linear maps, norms, attention, dropout, positions."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ LAYER_NORM_EPSILON = 1e-5
 
 HIDDEN_SCORE = -1e9
 """Attention score of a hidden key: its weight is exactly 0 in float32 beside any that is seen."""
+
+
+MOST_UNROLLED = 8
+"""Queries and keys up to which attention is computed without a product per row and head."""
 
 
 class Init(NamedTuple):
@@ -103,10 +108,29 @@ class Linear(nn.Module):
     def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
         scheme, inputs = INITS[self.init_scheme], x.shape[-1]
         initial = (scheme.output if self.gives_logits else scheme.linear)(self.width)
-        y = x @ self.param("kernel", initial, (inputs, self.outputs), jnp.float32)
+        y = product(x, self.param("kernel", initial, (inputs, self.outputs), jnp.float32))
         if self.biased:
             y = y + self.param("bias", scheme.bias(inputs), (self.outputs,), jnp.float32)
         return y
+
+
+def product(
+    x: Float[Array, "*batch inputs"], matrix: Float[Array | np.ndarray, "inputs outputs"]
+) -> Float[Array, "*batch outputs"]:
+    """x @ matrix, in the form whose gradient a CPU computes fastest.
+
+    As a product of two matrices: a gradient that contracts several axes of a batch first copies both of its operands.
+    And the gradient of a matrix with more inputs than outputs takes 1.5 times as long as that of its transpose (two
+    cores of an AMD EPYC, [512, 128], 512 to 4096 rows), so such a matrix is transposed first. The barrier keeps the
+    compiler from undoing that.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    if matrix.shape[0] <= matrix.shape[1]:
+        y = rows @ matrix
+    else:
+        transposed = jax.lax.optimization_barrier(jnp.asarray(matrix).T)
+        y = jax.lax.dot_general(rows, transposed, (((1,), (1,)), ((), ())))
+    return y.reshape(*x.shape[:-1], matrix.shape[1])
 
 
 def embedding_table(module: nn.Module, name: str, rows: int) -> Float[Array, "rows width"]:
@@ -163,10 +187,50 @@ def attend(
     Returns:
       [batch, q, heads * features].
     """
-    scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) * queries.shape[-1] ** -0.5
-    weights = jax.nn.softmax(jnp.where(visible[..., None, :, :], scores, HIDDEN_SCORE), axis=-1)
-    mixed = (weights @ values.swapaxes(1, 2)).swapaxes(1, 2)  # several times faster on a CPU than the einsum's order
+    short = 0 < min(queries.shape[1], keys.shape[1]) and max(queries.shape[1], keys.shape[1]) <= MOST_UNROLLED
+    scores = pair_scores(queries, keys) if short else jnp.einsum("bqhd,bkhd->bqkh", queries, keys)
+    scores = jnp.where(visible[..., None], scores * queries.shape[-1] ** -0.5, HIDDEN_SCORE)
+    weights = jax.nn.softmax(scores, axis=2)
+    mixed = mix(weights, values) if short else jnp.einsum("bqkh,bkhd->bqhd", weights, values)
     return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
+
+
+@jax.custom_vjp
+def pair_scores(
+    queries: Float[Array, "batch q heads features"], keys: Float[Array, "batch k heads features"]
+) -> Float[Array, "batch q k heads"]:
+    """The dot product of each query and key, per head, for rows of a few tokens.
+
+    A product per row and head would be tiny, and a CPU is many times slower at thousands of those than at this: all
+    products of features at once, added within each head by one matrix product.
+    """
+    heads, features = queries.shape[2:]
+    within = np.kron(np.eye(heads), np.ones((features, 1))).astype(np.float32)  # [heads * features, heads]
+    products = queries[:, :, None] * keys[:, None]
+    return products.reshape(*products.shape[:3], heads * features) @ within
+
+
+@jax.custom_vjp
+def mix(
+    weights: Float[Array, "batch q k heads"], values: Float[Array, "batch k heads features"]
+) -> Float[Array, "batch q heads features"]:
+    """The sum of the values by their weights, per query and head, for rows of a few tokens."""
+    parts = [weights[:, :, k, :, None] * values[:, None, k] for k in range(values.shape[1])]
+    return functools.reduce(jnp.add, parts)  # unrolled: nothing but elementwise arithmetic is left
+
+
+def _pair_scores_transposed(operands, cotangent):
+    queries, keys = operands
+    return mix(cotangent, keys), mix(cotangent.swapaxes(1, 2), queries)
+
+
+def _mix_transposed(operands, cotangent):
+    weights, values = operands
+    return pair_scores(cotangent, values), mix(weights.swapaxes(1, 2), cotangent)
+
+
+pair_scores.defvjp(lambda *operands: (pair_scores(*operands), operands), _pair_scores_transposed)
+mix.defvjp(lambda *operands: (mix(*operands), operands), _mix_transposed)
 
 
 def drop(key: Key[Array, ""], x: Float[Array, "*shape"], rate: Float[Array, ""] | float) -> Float[Array, "*shape"]:
