@@ -187,7 +187,7 @@ def attend(
     Returns:
       [batch, q, heads * features].
     """
-    short = 0 < min(queries.shape[1], keys.shape[1]) and max(queries.shape[1], keys.shape[1]) <= MOST_UNROLLED
+    short = min(queries.shape[1], keys.shape[1]) > 0 and max(queries.shape[1], keys.shape[1]) <= MOST_UNROLLED
     scores = pair_scores(queries, keys) if short else jnp.einsum("bqhd,bkhd->bqkh", queries, keys)
     scores = jnp.where(visible[..., None], scores * queries.shape[-1] ** -0.5, HIDDEN_SCORE)
     weights = jax.nn.softmax(scores, axis=2)

@@ -17,7 +17,14 @@ compilations = 0
 """How often a program has been compiled (or read from the persistent cache) in this process."""
 
 OPTIONS: dict[str, int | bool | str] = {}
-"""Options that training programs are compiled with, besides XLA's own choice."""
+"""Options that training programs are compiled with, besides XLA's own choice and `CPU_OPTIONS`."""
+
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+"""Options of training programs on a CPU, where XLA knows them: of what is not a product, nothing goes to YNNPACK.
+
+Its fusions of products with sums and reductions are slower than XLA's own loops: with this, steps are 5 to 8 % faster in
+transformers of width 128 and 20 to 35 % at width 24 (two cores of an AMD EPYC).
+"""
 
 INITIAL_OPTIONS = {"xla_backend_optimization_level": 0}
 """Options of the programs that make initial states on a CPU: run once a run, they are compiled fast, not to be fast."""
@@ -84,6 +91,16 @@ def initial_state(program: Program, values: RunValues, table: TableArrays, devic
 
 
 @functools.cache
+def _cpu_options() -> dict[str, int | bool | str]:
+    """`CPU_OPTIONS`, or nothing where this version of XLA refuses them."""
+    try:
+        jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(np.float32(0)).compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return CPU_OPTIONS
+
+
+@functools.cache
 def _jitted(function, *static):
     options = INITIAL_OPTIONS if jax.default_backend() == "cpu" else None
     return jax.jit(functools.partial(function, *static), compiler_options=options)
@@ -144,7 +161,8 @@ def _compile(program, values, table, lanes, device) -> Compiled:
     arguments = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), (values, table, state, *scalars)
     )
-    executable = jax.jit(advance, donate_argnums=2).lower(*arguments).compile(OPTIONS or None)
+    options = (_cpu_options() if device.platform == "cpu" else {}) | OPTIONS
+    executable = jax.jit(advance, donate_argnums=2).lower(*arguments).compile(options or None)
     with _lock:
         compilations += 1
     analysis = executable.memory_analysis()
