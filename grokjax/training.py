@@ -414,7 +414,9 @@ def logits(
       [batch, answers, classes], and what the model then holds besides parameters.
     """
     declared = _declared(program.model)
-    trains = dropout_key is not None and bool(program.drops or state.variables or "dropout" not in declared)
+    # Of a model without dropout, only one that says what rows share is known to compute the same in training.
+    same = "dropout" in declared or table.prefixes is not None
+    trains = dropout_key is not None and bool(program.drops or state.variables or not same)
 
     def evaluated(params):
         if table.prefixes is not None and rows is not None:
