@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -520,16 +520,15 @@ class Trial:
 
 def best(
     job: Job,
-    device: str = "cpu",
-    count: int | None = None,
+    candidates: Sequence[Arrangement],
     seconds: float = 1.0,
     heard: Callable[[Trial], None] = lambda trial: None,
 ) -> tuple[Peer, list[Trial]]:
-    """Tries every arrangement and keeps the fastest, started and warmed up.
+    """Tries arrangements and keeps the fastest, started and warmed up.
 
     Args:
       job: what to train.
-      device, count: see `arrangements`.
+      candidates: to try, as by `arrangements`.
       seconds: of each of the three rounds that an arrangement is timed for; the median counts.
       heard: told of each trial when it ends.
 
@@ -542,7 +541,7 @@ def best(
     check_torch()
     kept, trials = None, []
     try:
-        for arrangement in arrangements(device, count):
+        for arrangement in candidates:
             peer, trial = _tried(job, arrangement, seconds)
             if trial.rate is not None and trial.rate > max(
                 (other.rate for other in trials if other.rate is not None), default=0.0

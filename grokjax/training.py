@@ -20,7 +20,7 @@ from grokjax.tasks.table import Prefixes, Table, find_prefixes
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "weight_norm")
 """What `evaluate` always measures."""
 
-EVALUATION_ROWS = 2048
+EVALUATION_ROWS = 512
 """Rows of the table that are evaluated at once; bounds the memory, and fits the caches of a CPU."""
 
 

@@ -130,9 +130,9 @@ def test_what_pytorch_is_not_to_train_is_told_in_one_sentence(told):
 
 def test_without_pytorch_it_is_told_what_to_install(short_last_batch, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    for start in (torch_peer.best, lambda job: torch_peer.Peer(job, torch_peer.Arrangement())):
+    for start in (torch_peer.best, torch_peer.Peer):
         with pytest.raises(ConfigError, match=r"needs PyTorch.* Try: pip install torch\."):
-            start(short_last_batch[2])
+            start(short_last_batch[2], torch_peer.Arrangement())
 
 
 def test_a_worker_that_ends_is_told_by_its_last_words(short_last_batch, monkeypatch, tmp_path):
@@ -142,9 +142,8 @@ def test_a_worker_that_ends_is_told_by_its_last_words(short_last_batch, monkeypa
     monkeypatch.setattr(torch_peer, "check_torch", lambda: None)
     with pytest.raises(torch_peer.PeerError, match="no such thing here"):
         torch_peer.Peer(short_last_batch[2], torch_peer.Arrangement(processes=2))
-    monkeypatch.setattr(torch_peer, "arrangements", lambda device, count: [torch_peer.Arrangement()])
     with pytest.raises(ConfigError, match="in any arrangement.*no such thing here"):
-        torch_peer.best(short_last_batch[2])
+        torch_peer.best(short_last_batch[2], [torch_peer.Arrangement()])
 
 
 WORKER = """
@@ -174,9 +173,8 @@ def test_the_fastest_arrangement_is_kept_and_those_that_fail_are_told(short_last
     monkeypatch.setattr(torch_peer, "PATIENCE", 3.0)
     monkeypatch.setattr(torch_peer, "check_torch", lambda: None)
     candidates = [torch_peer.Arrangement(threads=n) for n in (1, 2, 3, 4)]
-    monkeypatch.setattr(torch_peer, "arrangements", lambda device, count: candidates)
     heard = []
-    peer, trials = torch_peer.best(short_last_batch[2], seconds=0.02, heard=heard.append)
+    peer, trials = torch_peer.best(short_last_batch[2], candidates, seconds=0.02, heard=heard.append)
     with peer:
         assert peer.arrangement == candidates[1] and peer.loss(7) == 7.0
         assert peer.seconds(40) > 0.02

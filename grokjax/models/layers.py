@@ -121,14 +121,15 @@ def product(
 
     As a product of two matrices: a gradient that contracts several axes of a batch first copies both of its operands.
     And the gradient of a matrix with more inputs than outputs takes 1.5 times as long as that of its transpose (two
-    cores of an AMD EPYC, [512, 128], 512 to 4096 rows), so such a matrix is transposed first. The barrier keeps the
-    compiler from undoing that.
+    cores of an AMD EPYC, [512, 128], 512 to 4096 rows), so such a matrix is transposed first. The barriers keep the
+    compiler from undoing that, and from transposing within the optimizer's update, where it is slow.
     """
     rows = x.reshape(-1, x.shape[-1])
     if matrix.shape[0] <= matrix.shape[1]:
         y = rows @ matrix
     else:
-        transposed = jax.lax.optimization_barrier(jnp.asarray(matrix).T)
+        barrier = jax.lax.optimization_barrier
+        transposed = barrier(barrier(jnp.asarray(matrix)).T)
         y = jax.lax.dot_general(rows, transposed, (((1,), (1,)), ((), ())))
     return y.reshape(*x.shape[:-1], matrix.shape[1])
 

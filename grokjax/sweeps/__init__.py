@@ -54,7 +54,8 @@ def sweep(
         parameters are kept in a folder beside it. None: nothing is written.
       overwrite: start anew whatever `out` holds.
       dry_run: print what would be done and what it needs, and train nothing.
-      lanes: runs that advance together on a device; None: 1 on a CPU.
+      lanes: runs that advance together on a device; None: 1 on a CPU, elsewhere as many as a measurement at the start
+        finds worthwhile.
       num_devices: devices that train; None: all of this process.
       zip: groups of names whose values advance together, as one axis.
       progress: show it, on standard error.
@@ -148,6 +149,7 @@ class _Sweep(Observer):
         self.grid, self.runs, self.described, self.path = grid, runs, described, path
         self.records: dict[str, Record] = dict(records)
         self.devices, self.lanes = where, lanes
+        self.widths: set[int] = set()
         self.meter: Meter | None = None
         self.lock = threading.Lock()
 
@@ -156,6 +158,10 @@ class _Sweep(Observer):
 
     def evaluated(self, live):
         self.meter.evaluated(live)
+
+    def settled(self, lanes):
+        with self.lock:
+            self.widths.add(lanes)
 
     def ended(self, live: Live, params):
         if self.path:
@@ -192,7 +198,6 @@ class _Sweep(Observer):
 
     def _result(self):
         arrays, labels = collect.to_arrays(self.grid, self.runs, self.records)
-        lanes = self.lanes or "automatic"
         meta = self.described | labels
         meta |= {
             "params": self._params_folder.name if self.path else None,
@@ -202,7 +207,7 @@ class _Sweep(Observer):
             "platform": self.devices[0].platform,
             "precision": ",".join(sorted({run.config.precision for run in self.runs})),
             "thread_pool": os.environ.get(devices.THREAD_POOL),
-            "lanes": lanes,
+            "lanes": sorted(self.widths),
             "wall_seconds": round(self.meter.seconds, 3),
             "run_steps": self.meter.run_steps,
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

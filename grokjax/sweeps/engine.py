@@ -3,20 +3,28 @@
 import collections
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
 
 from grokjax.config import program_part
+from grokjax.sweeps.devices import memory
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Live
 from grokjax.sweeps.programs import compiled
 from grokjax.tasks.table import Table
 from grokjax.training import Program, RunValues, TableArrays
 
-ACCELERATOR_LANES = 32
-"""Lanes of a device that is no CPU, unless told otherwise."""
+ACCELERATOR_WIDTHS = (8, 32, 128, 512)
+"""Lanes that are tried in turn on a device that is no CPU, unless told otherwise."""
+
+TIMED_CHUNKS = 2
+"""Chunks over which each width is timed; the fastest counts."""
+
+WORTHWHILE = 1.15
+"""How many times as many run-steps a second a width must do as the one before for a wider one to be tried."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +99,46 @@ def make_groups(runs: Sequence[Run]) -> list[Group]:
     ]
 
 
-def default_lanes(device: jax.Device) -> int:
-    """Lanes of a device unless told otherwise: one on a CPU, where a run alone fills a core."""
-    return 1 if device.platform == "cpu" else ACCELERATOR_LANES
+def widths(device: jax.Device, num_runs: int, lanes: int | None) -> tuple[int, ...]:
+    """The numbers of lanes that a device may train a group by, rising; the first to begin with.
+
+    Args:
+      device: one lane is enough for a CPU, where a run alone fills a core.
+      num_runs: of the group; more lanes would stay empty.
+      lanes: the only one, if the user has said.
+    """
+    if lanes is not None:
+        return (lanes,)
+    if device.platform == "cpu":
+        return (1,)
+    return tuple(sorted({min(width, num_runs) for width in ACCELERATOR_WIDTHS}))
+
+
+class Growth:
+    """Decides by measurement how many lanes advance together: more, as long as that pays.
+
+    The runs under way move into the wider bank, so nothing is trained for the measurement alone.
+
+    Args:
+      wider: the widths that may follow the first, rising.
+    """
+
+    def __init__(self, wider: Sequence[int]):
+        self.wider, self.best, self.rates = collections.deque(wider), 0.0, []
+
+    def next(self, run_steps: int, seconds: float) -> int | None:
+        """The width to go on with after a chunk of so many run-steps; None for the present one."""
+        if not self.wider:
+            return None
+        self.rates.append(run_steps / max(seconds, 1e-9))
+        if len(self.rates) < TIMED_CHUNKS:
+            return None
+        rate, self.rates = max(self.rates), []
+        if rate < WORTHWHILE * self.best:
+            self.wider.clear()
+            return None
+        self.best = rate
+        return self.wider.popleft()
 
 
 class Observer:
@@ -104,6 +149,9 @@ class Observer:
 
     def evaluated(self, live: Live) -> None:
         """A run was evaluated."""
+
+    def settled(self, lanes: int) -> None:
+        """A device has done its part of a group, at last with so many lanes."""
 
     def ended(self, live: Live, params: dict) -> None:
         """A run ended, with these parameters."""
@@ -125,7 +173,7 @@ def train(
     Args:
       groups: by `make_groups`; their queues are emptied.
       devices: that train.
-      lanes: per device; None: one on a CPU, `ACCELERATOR_LANES` elsewhere, no more than a group has runs.
+      lanes: per device; None: one on a CPU, elsewhere as many as `Growth` finds worthwhile and fit the memory.
       observer: told of progress, and given each run that ends.
       stop: set to end within a chunk, leaving runs under way unrecorded.
       wait: joins a thread; lets the caller listen to signals meanwhile.
@@ -164,16 +212,19 @@ def train(
             if not group.pending:
                 return
             values = group.values
-            width = lanes or min(default_lanes(device), len(group.pending))
-        program = compiled(group.program, values, group.arrays, width, device)
-        bank = Bank(group.program, program, group.arrays, width, device)
+            first, *wider = widths(device, len(group.pending), lanes)
+        growth = Growth(wider)
+        program = compiled(group.program, values, group.arrays, first, device)
+        bank = Bank(group.program, program, group.arrays, first, device)
         while not stop.is_set():
             for i, lane in enumerate(bank.lanes):
                 if lane is None and (run := take(group)) is not None:
                     bank.put(i, run)
             if all(lane is None for lane in bank.lanes):
-                return
+                break
+            begin = time.perf_counter()
             run_steps, evaluated = bank.advance()
+            width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
             observer.advanced(run_steps)
             for i in evaluated:
                 live = bank.lanes[i]
@@ -181,6 +232,9 @@ def train(
                 if live.status:
                     observer.ended(live, bank.params(i))
                     bank.lanes[i] = None
+            if width and bank.memory * width / len(bank.lanes) <= memory(device):
+                bank = bank.widened(compiled(group.program, values, group.arrays, width, device), width)
+        observer.settled(len(bank.lanes))
 
     threads = [threading.Thread(target=work, args=(device,), daemon=True) for device in devices]
     for thread in threads:

@@ -31,7 +31,7 @@ SWEEP_FLAGS = {
     "variant": "an axis of labelled configurations: 'label: name=value name=value; label: ...'",
     "metrics": "what to measure besides loss and accuracy: names below, or file.py:function; a,b for several",
     "out": "the result file, an .npz; its missing runs are trained",
-    "lanes": "runs that advance together on a device; default: 1 on a CPU, many on an accelerator",
+    "lanes": "runs that advance together on a device; default: 1 on a CPU, on an accelerator as measured",
     "num_devices": "devices, of a CPU cores, that train; default: all",
 }
 SWEEP_SWITCHES = {
@@ -178,10 +178,10 @@ def _metric(text: str) -> tuple[str, Any]:
 
 
 def _definitions(
-    presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str], known: Mapping[str, Any]
+    presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str], texts: Mapping[str, str], known: Mapping
 ) -> flags.FlagValues:
     values = flags.FlagValues()
-    for name in [*COMPONENTS, *known, *SWEEP_FLAGS]:
+    for name in [*COMPONENTS, *known, *SWEEP_FLAGS, *texts]:
         flags.DEFINE_string(name, None, "", flag_values=values)
     for name in (*SWEEP_SWITCHES, *switches, "help", "version"):
         flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
@@ -191,7 +191,11 @@ def _definitions(
 
 
 def help_text(
-    program: str, doc: str, presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str] = NOTHING
+    program: str,
+    doc: str,
+    presets: Mapping[str, Mapping[str, str]],
+    switches: Mapping[str, str] = NOTHING,
+    texts: Mapping[str, str] = NOTHING,
 ) -> str:
     """What --help prints: every flag under its heading, with its default and the values it may take."""
     lines = [doc.strip(), "", f"usage: {program} [--flag=value ...]", ""]
@@ -200,7 +204,7 @@ def help_text(
     lines += ["The sweep:"]
     if presets:
         lines.append(_flag_line("preset", f"{', '.join(presets)}; any flag overrides it", next(iter(presets))))
-    lines += [_flag_line(name, text, None) for name, text in SWEEP_FLAGS.items()]
+    lines += [_flag_line(name, text, None) for name, text in (SWEEP_FLAGS | texts).items()]
     lines += [_flag_line(name, text, name == "progress") for name, text in (SWEEP_SWITCHES | switches).items()]
     for which, kinds in COMPONENTS.items():
         lines += ["", f"The {which}:"]
@@ -246,6 +250,7 @@ def parse(
     presets: Mapping[str, Mapping[str, str]] = NOTHING,
     out: str | None = None,
     switches: Mapping[str, str] = NOTHING,
+    texts: Mapping[str, str] = NOTHING,
 ) -> dict[str, Any] | None:
     """Reads a command line.
 
@@ -254,6 +259,7 @@ def parse(
       presets: flags by name of preset; the first is the default.
       out: default of --out.
       switches: further flags that are on or off, with their help.
+      texts: further flags whose text is handed on as it is, with their help.
 
     Returns:
       The keywords of `grokjax.sweep`, 'config' included, axes in the order of the command line; None if only the
@@ -264,7 +270,7 @@ def parse(
     """
     kinds = kinds_of(argv)
     settings_by_name = all_settings(kinds)
-    defined = _definitions(presets, switches, settings_by_name)
+    defined = _definitions(presets, switches, texts, settings_by_name)
     known = {name for name in defined}
     try:
         rest = defined([_with_value(argument, settings_by_name) for argument in argv])
@@ -287,7 +293,7 @@ def parse(
             raise unknown_name("preset", preset, presets)
         given = _overridden(presets[preset], given)
     given.setdefault("out", out)
-    return _keywords(given, {*SWEEP_SWITCHES, *switches}, settings_by_name)
+    return _keywords(given, {*SWEEP_SWITCHES, *switches, *texts}, settings_by_name)
 
 
 def _with_value(argument: str, known: Mapping[str, Any]) -> str:
@@ -305,12 +311,13 @@ def _overridden(preset: Mapping[str, str], given: Mapping[str, Any]) -> dict[str
     return kept | dict(given)
 
 
-def _keywords(given: Mapping[str, Any], switches: set[str], known: Mapping[str, Any]) -> dict[str, Any]:
+def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords of `grokjax.sweep`; what is `plain` is handed on as it is."""
     parts: dict[str, Any] = {which: component(which, kind) for which, kind in DEFAULTS.items()}
-    keywords: dict[str, Any] = {name: given[name] for name in switches if name in given}
+    keywords: dict[str, Any] = {name: given[name] for name in plain if name in given}
     values: dict[str, Any] = {}
     for name, text in given.items():
-        if name in switches or text is None:
+        if name in plain or text is None:
             continue
         if name in ("lanes", "num_devices"):
             keywords[name] = _number(name, text, int)
@@ -365,20 +372,21 @@ def guarded(
     presets: Mapping[str, Mapping[str, str]] = NOTHING,
     out: str | None = None,
     switches: Mapping[str, str] = NOTHING,
+    texts: Mapping[str, str] = NOTHING,
 ) -> None:
     """Calls `run` with the keywords of a command line, and ends the process with one sentence if that cannot be.
 
     Args:
       run: given the keywords of `grokjax.sweep`.
       argv, doc, presets, out: as in `main`.
-      switches: further flags that are on or off, with their help.
+      switches, texts: as in `parse`.
     """
     argv = list(sys.argv if argv is None else argv)
     if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
-        print(help_text(argv[0], doc, presets, switches))
+        print(help_text(argv[0], doc, presets, switches, texts))
         sys.exit(0)
     try:
-        keywords = parse(argv, presets, out, switches)
+        keywords = parse(argv, presets, out, switches, texts)
         if keywords is not None:
             run(keywords)
     except (ConfigError, ResultError) as error:

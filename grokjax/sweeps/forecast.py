@@ -9,7 +9,7 @@ import numpy as np
 
 from grokjax.config import ConfigError, program_part
 from grokjax.sweeps import devices
-from grokjax.sweeps.engine import Group, default_lanes
+from grokjax.sweeps.engine import Group, widths
 from grokjax.sweeps.grid import Grid, Run
 from grokjax.sweeps.programs import check, compiled, state_bytes
 from grokjax.sweeps.progress import clock
@@ -57,7 +57,8 @@ class Need:
 
     Attributes:
       runs: how many it has.
-      lanes: that advance together.
+      lanes: that advance together, to begin with.
+      most_lanes: that may do so once it has been measured that they are worthwhile.
       state: bytes of one run's state.
       table: bytes of the table.
       workspace: bytes of everything between; None where not compiled.
@@ -67,6 +68,7 @@ class Need:
 
     runs: int
     lanes: int
+    most_lanes: int
     state: int
     table: int
     workspace: int | None
@@ -104,7 +106,9 @@ class Forecast:
         lines = [f"grid        {self._axes()} = {self.num_runs} runs, {self._to_train()} to train"]
         lines.append(f"programs    {len(self.needs)}, on {devices.describe(list(self.where))}")
         lanes = sorted({need.lanes for need in self.needs})
-        lines.append(f"lanes       {', '.join(map(str, lanes))} per device")
+        most = max(need.most_lanes for need in self.needs)
+        measured = f", then up to {most} as measured" if most > lanes[-1] else ""
+        lines.append(f"lanes       {', '.join(map(str, lanes))} per device{measured}")
         lines.append(
             f"memory      {size(max(need.memory for need in self.needs))} of {size(self.available)} per device"
         )
@@ -146,18 +150,18 @@ def make(
     Raises:
       ConfigError: if a device has not the memory for a group.
     """
-    needs = [_need(group, where[0], lanes) for group in groups]
+    needs = [need(group, where[0], lanes) for group in groups]
     available = devices.memory(where[0])
     forecast = Forecast(grid, len(runs), tuple(needs), tuple(where), available)
     forecast.check()
     largest = max(range(len(groups)), key=lambda i: needs[i].memory + _rows(groups[i]) * groups[i].program.batch_rows)
-    group, need = groups[largest], needs[largest]
+    group, most = groups[largest], needs[largest]
     distinct = list(dict.fromkeys(where))
     with ThreadPoolExecutor(len(distinct)) as pool:
         compiling = [
-            pool.submit(compiled, group.program, group.values, group.arrays, need.lanes, device) for device in distinct
+            pool.submit(compiled, group.program, group.values, group.arrays, most.lanes, device) for device in distinct
         ]
-    needs[largest] = dataclasses.replace(need, workspace=compiling[0].result().workspace)
+    needs[largest] = dataclasses.replace(most, workspace=compiling[0].result().workspace)
     forecast = dataclasses.replace(forecast, needs=tuple(needs))
     forecast.check()
     return forecast
@@ -167,11 +171,14 @@ def _rows(group: Group) -> int:
     return min(EVALUATION_ROWS, group.table.num_examples)
 
 
-def _need(group: Group, device: jax.Device, lanes: int | None) -> Need:
+def need(group: Group, device: jax.Device, lanes: int | None) -> Need:
+    """What a group needs on a device, nothing being compiled; ConfigError for a user's code that cannot be."""
     check(group.program, group.values, group.arrays)
+    possible = widths(device, len(group.pending), lanes)
     return Need(
         runs=len(group.pending),
-        lanes=lanes or min(default_lanes(device), len(group.pending)),
+        lanes=possible[0],
+        most_lanes=possible[-1],
         state=state_bytes(group.program, group.values, group.arrays),
         table=sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(group.arrays)),
         workspace=None,

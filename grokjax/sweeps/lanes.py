@@ -137,7 +137,23 @@ class Bank:
     def dispatch(self, num_steps: int, evaluates: bool, due: list[bool]) -> tuple[Any, Measured]:
         """Has the device advance all lanes; `due` says whose evaluation it is. Does not wait, and keeps nothing."""
         told = np.int32(num_steps), np.bool_(evaluates), np.array(due) if self.stacked else np.bool_(due[0])
-        return self.compiled.advance(self.values, self.table, self.state, *jax.device_put(told, self.device))
+        return self.compiled.advance(self.values, self.table, self.state, *told)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it needs on its device: table, workspace, and the state twice, as a run's final parameters and its
+        successor's may be there at once."""
+        return self.compiled.workspace + sum(
+            count * leaf.nbytes for count, tree in ((1, self.table), (2, self.state)) for leaf in jax.tree.leaves(tree)
+        )
+
+    def widened(self, compiled: Compiled, lanes: int) -> "Bank":
+        """A bank of more lanes with the runs of this one, each as it stands. This one is of no use afterwards."""
+        bank = Bank(self.program, compiled, self.arrays, lanes, self.device)
+        bank.lanes[: len(self.lanes)] = self.lanes
+        held = self.values, self.state
+        bank.values, bank.state = _widen(held, lanes) if self.stacked else _repeat(held, lanes)
+        return bank
 
     def params(self, lane: int) -> dict:
         """The parameters of the run in a lane, in NumPy."""
@@ -148,6 +164,14 @@ class Bank:
 @functools.partial(jax.jit, static_argnums=1)
 def _repeat(tree, lanes: int):
     return jax.tree.map(lambda x: jax.numpy.repeat(x[None], lanes, axis=0), tree)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _widen(tree, lanes: int):
+    def widen(x):
+        return jax.numpy.concatenate([x, jax.numpy.repeat(x[:1], lanes - len(x), axis=0)])
+
+    return jax.tree.map(widen, tree)
 
 
 @functools.partial(jax.jit, donate_argnums=0)

@@ -22,8 +22,8 @@ OPTIONS: dict[str, int | bool | str] = {}
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 """Options of training programs on a CPU, where XLA knows them: of what is not a product, nothing goes to YNNPACK.
 
-Its fusions of products with sums and reductions are slower than XLA's own loops: with this, steps are 5 to 8 % faster in
-transformers of width 128 and 20 to 35 % at width 24 (two cores of an AMD EPYC).
+Its fusions of products with sums and reductions are slower than XLA's own loops: with this, steps are 5 to 8 % faster
+in transformers of width 128 and 20 to 35 % at width 24 (two cores of an AMD EPYC).
 """
 
 INITIAL_OPTIONS = {"xla_backend_optimization_level": 0}
@@ -69,8 +69,23 @@ def check(program: Program, values: RunValues, table: TableArrays) -> None:
 
 def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
     """Bytes of one run's state; nothing is computed."""
-    state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
+    state = _state_shapes(program, *_shapes((values, table)))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+
+def _shapes(tree) -> tuple[Any, tuple]:
+    """The structure of a tree and the shapes and dtypes of its leaves: what a program knows of its arguments."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
+
+
+def _of_shapes(structure, leaves):
+    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in leaves])
+
+
+@functools.cache
+def _state_shapes(program: Program, structure, leaves) -> RunState:
+    return jax.eval_shape(functools.partial(training.init_run, program), *_of_shapes(structure, leaves))
 
 
 def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:
@@ -87,7 +102,7 @@ def initial_state(program: Program, values: RunValues, table: TableArrays, devic
             values.seeds["init"], lean.inputs
         )
         state = _jitted(training.begin, program)(values, rows, variables)
-    return jax.device_put(state, device)
+    return state if device == jax.local_devices()[0] else jax.device_put(state, device)
 
 
 @functools.cache
@@ -106,10 +121,6 @@ def _jitted(function, *static):
     return jax.jit(functools.partial(function, *static), compiler_options=options)
 
 
-def _avals(tree):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), tree)
-
-
 def compiled(program: Program, values: RunValues, table: TableArrays, lanes: int, device: jax.Device) -> Compiled:
     """The program that advances `lanes` runs on `device`, compiled at its first use in this process.
 
@@ -122,19 +133,18 @@ def compiled(program: Program, values: RunValues, table: TableArrays, lanes: int
       lanes: runs that advance together; 1 is compiled without `vmap`.
       device: to run on.
     """
-    leaves, structure = jax.tree.flatten(_avals((values, table)))
-    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    key = (program, structure, shapes, lanes, device, tuple(OPTIONS.items()))
+    shapes = _shapes((values, table))
+    key = (program, *shapes, lanes, device, tuple(OPTIONS.items()))
     with _lock:
-        entry = _entries.setdefault(key, _Entry(program, *_avals((values, table)), lanes, device))
+        entry = _entries.setdefault(key, _Entry(program, *shapes, lanes, device))
     return entry.get()
 
 
 class _Entry:
     """Compiles once, whichever thread asks first; others of the same key wait, those of other keys do not."""
 
-    def __init__(self, program, values, table, lanes, device):
-        self.arguments = program, values, table, lanes, device
+    def __init__(self, *arguments):
+        self.arguments = arguments
         self.lock = threading.Lock()
         self.result = None
 
@@ -148,9 +158,17 @@ class _Entry:
 _entries: dict[Any, _Entry] = {}
 
 
-def _compile(program, values, table, lanes, device) -> Compiled:
+def forget() -> None:
+    """Forgets every compiled program, so that the next use compiles it again or reads it from the persistent cache."""
+    with _lock:
+        _entries.clear()
+    _jitted.cache_clear()
+    _state_shapes.cache_clear()
+
+
+def _compile(program, structure, leaves, lanes, device) -> Compiled:
     global compilations
-    state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
+    (values, table), state = _of_shapes(structure, leaves), _state_shapes(program, structure, leaves)
     advance = functools.partial(training.train_chunk, program)
     if lanes > 1:
         advance = jax.vmap(advance, in_axes=(0, None, 0, None, None, 0))

@@ -10,7 +10,7 @@ from tiny import same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.analysis.crossings import stop_step
-from grokjax.sweeps import devices, programs
+from grokjax.sweeps import devices, engine, programs
 from grokjax.training import METRICS
 
 
@@ -97,6 +97,28 @@ def test_many_vmapped_lanes_agree_with_single_ones_for_the_first_20_losses():
     assert np.array_equal(single.train_accuracy[..., 0], many.train_accuracy[..., 0])
     np.testing.assert_allclose(many.train_loss, single.train_loss, rtol=2e-5)
     np.testing.assert_allclose(many.val_loss, single.val_loss, rtol=2e-5)
+
+
+def test_lanes_are_added_while_that_pays_and_no_run_is_trained_twice(monkeypatch, tmp_path):
+    config = tiny(steps=60, eval_at="every:5")
+    single = train(config, **GRID, lanes=1)
+    monkeypatch.setattr(engine, "widths", lambda device, num_runs, lanes: (2, 4, 8))
+    monkeypatch.setattr(engine, "WORTHWHILE", 0.0)
+    out = tmp_path / "grown.npz"
+    grown = train(config, **GRID, out=out)
+    meta = gj.results.read(out)[1]
+    assert meta["lanes"] == [8] and meta["run_steps"] == 24 * 60
+    early = dict(step=slice(0, 20))
+    np.testing.assert_allclose(grown.train_loss.sel(early), single.train_loss.sel(early), rtol=2e-5)
+    assert (grown.status == "finished").all()
+
+
+def test_a_width_is_left_where_it_is_once_more_lanes_do_no_more():
+    growth = engine.Growth((32, 128, 512))
+    assert [growth.next(100, seconds) for seconds in (9.0, 1.0)] == [None, 32], "the faster of two chunks counts"
+    assert [growth.next(300, 1.0), growth.next(300, 1.0)] == [None, 128]
+    assert [growth.next(330, 1.0) for _ in range(4)] == [None] * 4, "a tenth more does not pay"
+    assert [engine.Growth(()).next(1, 1.0) for _ in range(3)] == [None] * 3
 
 
 def test_lanes_of_different_length_are_refilled_and_keep_their_own_clock():
