@@ -538,15 +538,13 @@ def train_chunk(
       The state after the chunk, and what was measured (zeros where not asked for).
     """
 
-    def measure():
-        return evaluate(program, values, table, state)
-
+    measure = jax.jit(functools.partial(evaluate, program))  # traced once, though it is asked for its names and run
     with jax.default_matmul_precision(program.precision):
         state = jax.lax.fori_loop(0, num_steps, lambda _, s: train_step(program, values, table, s), state)
-        names = tuple(sorted(jax.eval_shape(measure)))
+        names = tuple(sorted(jax.eval_shape(measure, values, table, state)))
         measured = jax.lax.cond(
             evaluates,
-            lambda: jnp.stack([value for _, value in sorted(measure().items())]),
+            lambda: jnp.stack([value for _, value in sorted(measure(values, table, state).items())]),
             lambda: jnp.zeros(len(names), jnp.float32),
         )
     state = state._replace(means=jax.tree.map(lambda x: jnp.where(due, jnp.zeros_like(x), x), state.means))

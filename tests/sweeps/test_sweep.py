@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -106,6 +108,26 @@ def test_a_forecast_knows_the_memory_that_a_state_takes():
     (need,) = told.needs
     parameters = 2 * 12 * 16 + 4 * 16 * 16 + 2 * 16 * 64 + 4 * 16
     assert need.state == 4 * (3 * parameters + 2 * 121 + 1 + 2)  # weights and two moments, order, labels, step, counts
+
+
+def test_a_sweep_holds_no_more_memory_than_its_forecast_says():
+    from grokjax.sweeps import devices, engine, forecast
+
+    grid = make_grid(tiny(steps=20, width=32), dict(seed=range(3)))
+    groups, where = engine.make_groups(grid.runs()), devices.local_devices(1)
+
+    def held():
+        return sum(array.nbytes for array in jax.live_arrays())
+
+    (told,) = forecast.make(grid, grid.runs(), groups, where, None).needs
+    before, most = held(), []
+
+    class Watching(engine.Observer):
+        def ended(self, live, params):
+            most.append(held() - before)
+
+    engine.train(groups, where, None, Watching(), threading.Event())
+    assert len(most) == 3 and told.table + told.state <= min(most) <= max(most) <= told.memory
 
 
 INTERRUPTED = """
