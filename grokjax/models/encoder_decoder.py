@@ -139,9 +139,10 @@ class EncoderDecoder(nn.Module):
         """
         dropped = dropper(self, train, dropout)
         source = dropped(self.embedding_source[tokens] + self.position)
+        memory = self._encoded(tokens, source, itself, dropped)
         first = tokens if self.zero_is_padding else tokens[:, :1]
         target = dropped(self.embedding_target[first] + self.position[: first.shape[1]])
-        return self._logits(tokens, source, target, itself, itself, dropped)
+        return self._decoded(tokens, target, itself, memory, dropped)
 
     def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch 1 classes"]:
         """The logits of rows of a table, without dropout: the same numbers as `__call__`, each thing computed once.
@@ -163,16 +164,16 @@ class EncoderDecoder(nn.Module):
         def spread(states):
             return states[row_pair]
 
+        memory = self._encoded(tokens, source, spread, itself)
         if self.zero_is_padding:
-            return self._logits(tokens, source, target, spread, spread, itself)
+            return self._decoded(tokens, target, spread, memory, itself)
         first = target[: len(prefixes.tokens[0]), None]
-        return self._logits(tokens, source, first, spread, lambda states: states[row_pair[:, 0]], itself)
+        return self._decoded(tokens, first, lambda states: states[row_pair[:, 0]], memory, itself)
 
-    def _logits(self, tokens, source, target, spread_source, spread_target, dropped):
-        """The logits of tokens whose states before the first layer are `spread` from those of nodes."""
-        memory = self._encoded(tokens, source, spread_source, dropped)
+    def _decoded(self, tokens, target, spread, memory, dropped):
+        """The logits of tokens whose decoder states before the first layer are `spread` from those of nodes."""
         decoded = self._decoded_with_padding if self.zero_is_padding else self._decoded_first
-        return self.output(decoded(tokens, target, spread_target, memory, dropped))
+        return self.output(decoded(tokens, target, spread, memory, dropped))
 
     def _key_visible(self, tokens, queries: int):
         """Which of the encoder's positions are seen as keys."""

@@ -37,7 +37,7 @@ MODEL_CASES = {
     ),
     "encoder-decoder": dict(model="encoder_decoder", num_heads=2, num_layers=1),
     "encoder-decoder, zero is padding, dropout": dict(
-        model="encoder_decoder", num_heads=2, num_layers=1, zero_is_padding=True, dropout=0.05
+        model="encoder_decoder", num_heads=2, num_layers=1, zero_is_padding=True, dropout=0.05, steps=600
     ),
     "LSTM": dict(model="lstm", num_layers=1),
     "MLP": dict(model="mlp", num_layers=2),

@@ -113,7 +113,7 @@ def test_a_forecast_knows_the_memory_that_a_state_takes():
 def test_a_sweep_holds_no_more_memory_than_its_forecast_says():
     from grokjax.sweeps import devices, engine, forecast
 
-    grid = make_grid(tiny(steps=20, width=32), dict(seed=range(3)))
+    grid = make_grid(tiny(steps=20), dict(seed=range(3), width=32))
     groups, where = engine.make_groups(grid.runs()), devices.local_devices(1)
 
     def held():
