@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from grokjax.config import check_settings, setting
-from grokjax.models.layers import INITS, Linear, check_one_answer, embedding_table
+from grokjax.models.layers import INITS, Linear, check_one_answer, embedding_table, product
 from grokjax.tasks.table import Prefixes, Table
 
 
@@ -32,11 +32,11 @@ class Cells(nn.Module):
 
     def drive(self, x: Float[Array, "*nodes inputs"]) -> Float[Array, "*nodes gates"]:
         """What inputs and biases add to the four gates, side by side in the order i, f, g, o."""
-        return x @ self.input + (self.bias_input + self.bias_hidden)
+        return product(x, self.input) + (self.bias_input + self.bias_hidden)
 
     def recurrence(self, hidden: Float[Array, "nodes width"]) -> Float[Array, "nodes gates"]:
         """What the hidden state before a position adds to its gates."""
-        return hidden @ self.hidden
+        return product(hidden, self.hidden)
 
     def step(self, gates: Float[Array, "nodes gates"], cell: Float[Array, "nodes width"] | None):
         """(h, c) after a position, [nodes, width] each, of its gates and of c before it; None for zeros."""

@@ -141,8 +141,7 @@ class Bank:
 
     @property
     def memory(self) -> int:
-        """Bytes that it needs on its device: table, workspace, and the state twice, as a run's final parameters and its
-        successor's may be there at once."""
+        """Bytes that it needs on its device; the state counts twice, see `Need.memory`."""
         return self.compiled.workspace + sum(
             count * leaf.nbytes for count, tree in ((1, self.table), (2, self.state)) for leaf in jax.tree.leaves(tree)
         )
