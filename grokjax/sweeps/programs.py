@@ -23,7 +23,7 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDI
 """Options of training programs on a CPU, where XLA knows them: of what is not a product, nothing goes to YNNPACK.
 
 Its fusions of products with sums and reductions are slower than XLA's own loops: with this, steps are 5 to 8 % faster
-in transformers of width 128 and 20 to 35 % at width 24 (two cores of an AMD EPYC).
+in transformers of width 128 and 20 to 25 % at width 24 (two cores of an AMD EPYC).
 """
 
 INITIAL_OPTIONS = {"xla_backend_optimization_level": 0}
