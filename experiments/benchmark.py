@@ -31,7 +31,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from grokjax.config import ConfigError
 from grokjax.sweeps import devices, forecast, programs
-from grokjax.sweeps.engine import ACCELERATOR_WIDTHS, make_groups
+from grokjax.sweeps.engine import make_groups, widths
 from grokjax.sweeps.flags import guarded
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank
@@ -40,6 +40,8 @@ ROUNDS = 7
 ROUND_SECONDS = 1.5
 LOSS_STEPS = 20
 LOSS_TOLERANCE = 1e-3
+ACCELERATOR_LANES = 32
+"""Lanes of a device that is no CPU, unless told otherwise."""
 
 NANDA = "modulus=113 num_layers=1 norm=none bias=mlp positions=learned init_scheme=nanda"
 PKU = "tokens='a o b =' batch_rule=fixed warmup_steps=0"
@@ -97,7 +99,7 @@ class Workload:
 
     def __init__(self, run, where, lanes):
         self.run, self.where = run, where
-        self.lanes = lanes or (1 if where[0].platform == "cpu" else ACCELERATOR_WIDTHS[1])
+        self.lanes = widths(where[0], ACCELERATOR_LANES, lanes)[-1]
         (self.group,) = make_groups([run])
         self.need = forecast.need(self.group, where[0], self.lanes)
         if self.need.operations is None:
@@ -252,9 +254,9 @@ def benchmark(keywords):
     if not as_json:
         columns = COLUMNS | (AGAINST_COLUMNS if against else {})
         table = [tuple(columns), *(tuple(cell(row) for cell in columns.values()) for row in rows)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        cell_widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for line in table:
-            print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+            print("  ".join(cell.rjust(width) for cell, width in zip(line, cell_widths, strict=True)))
         print(
             f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone."
         )

@@ -1,4 +1,4 @@
-"""How every test runs: on two CPU devices, with strict promotion of dtypes and shapes checked at each call."""
+"""How every test runs: on the CPU, with strict promotion of dtypes and shapes checked at each call."""
 
 import importlib.metadata
 import os

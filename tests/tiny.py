@@ -18,7 +18,7 @@ def tiny(**changes):
 
 
 def train(config=None, num_devices=1, **keywords):
-    """The sweep, silent, and on one device unless told otherwise: each device compiles anew."""
+    """The sweep, silent, and on one core unless told otherwise."""
     return gj.sweep(config or tiny(), num_devices=num_devices, progress=False, **keywords)
 
 

@@ -189,10 +189,16 @@ def attend(
       [batch, q, heads * features].
     """
     short = min(queries.shape[1], keys.shape[1]) > 0 and max(queries.shape[1], keys.shape[1]) <= MOST_UNROLLED
-    scores = pair_scores(queries, keys) if short else jnp.einsum("bqhd,bkhd->bqkh", queries, keys)
-    scores = jnp.where(visible[..., None], scores * queries.shape[-1] ** -0.5, HIDDEN_SCORE)
-    weights = jax.nn.softmax(scores, axis=2)
-    mixed = mix(weights, values) if short else jnp.einsum("bqkh,bkhd->bqhd", weights, values)
+    scale = queries.shape[-1] ** -0.5
+    if short:
+        scores = jnp.where(visible[..., None], pair_scores(queries, keys) * scale, HIDDEN_SCORE)
+        mixed = mix(jax.nn.softmax(scores, axis=2), values)
+    else:
+        scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) * scale
+        weights = jax.nn.softmax(jnp.where(visible[..., None, :, :], scores, HIDDEN_SCORE), axis=-1)
+        mixed = (weights @ values.swapaxes(1, 2)).swapaxes(
+            1, 2
+        )  # several times faster on a CPU than the einsum's order
     return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
 
 

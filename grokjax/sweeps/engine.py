@@ -58,6 +58,7 @@ class Group:
       program: static.
       table: the task's examples.
       arrays: the same as the program reads it.
+      values: of any of its runs, whose shapes are those of all.
       pending: runs not started, the longest budget first.
       banks: how many devices work on it.
     """
@@ -65,13 +66,9 @@ class Group:
     program: Program
     table: Table
     arrays: TableArrays
+    values: RunValues
     pending: collections.deque[Run]
     banks: int = 0
-
-    @property
-    def values(self) -> RunValues:
-        """Those of any of its runs."""
-        return RunValues.of(self.pending[0].config)
 
     @property
     def work(self) -> float:
@@ -93,6 +90,7 @@ def make_groups(runs: Sequence[Run]) -> list[Group]:
             program,
             table,
             TableArrays.of(table, program),
+            RunValues.of(group[0].config),
             collections.deque(sorted(group, key=lambda run: -run.config.steps)),
         )
         for (program, table), group in members.items()
@@ -157,6 +155,67 @@ class Observer:
         """A run ended, with these parameters."""
 
 
+class Queue:
+    """The runs that wait, from which the threads of several devices take.
+
+    Args:
+      groups: whose pending runs they are.
+      stop: once it is set, there are none.
+    """
+
+    def __init__(self, groups: Sequence[Group], stop: threading.Event):
+        self.groups, self.stop, self.lock = groups, stop, threading.Lock()
+
+    def join(self) -> Group | None:
+        """The group that has most work left for each device on it, one more being counted; None if no run waits."""
+        with self.lock:
+            waiting = [group for group in self.groups if group.pending]
+            if self.stop.is_set() or not waiting:
+                return None
+            group = max(waiting, key=lambda group: group.work / (1 + group.banks))
+            group.banks += 1
+            return group
+
+    def leave(self, group: Group) -> None:
+        """A device is done with a group."""
+        with self.lock:
+            group.banks -= 1
+
+    def take(self, group: Group) -> Run | None:
+        """The next run of a group; None if none waits."""
+        with self.lock:
+            return group.pending.popleft() if group.pending and not self.stop.is_set() else None
+
+
+def serve(queue: Queue, group: Group, device: jax.Device, lanes: int | None, observer: Observer) -> None:
+    """Trains runs of one group on one device until none waits: each lane of a bank whose run is done takes the next."""
+
+    def program(width):
+        return compiled(group.program, group.values, group.arrays, width, device)
+
+    first, *wider = widths(device, max(1, len(group.pending)), lanes)
+    growth, bank = Growth(wider), Bank(group.program, program(first), group.arrays, first, device)
+    while not queue.stop.is_set():
+        for i, lane in enumerate(bank.lanes):
+            if lane is None and (run := queue.take(group)) is not None:
+                bank.put(i, run)
+        if all(lane is None for lane in bank.lanes):
+            break
+        begin = time.perf_counter()
+        run_steps, evaluated = bank.advance()
+        width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
+        observer.advanced(run_steps)
+        for i in evaluated:
+            live = bank.lanes[i]
+            observer.evaluated(live)
+            if live.status:
+                observer.ended(live, bank.params(i))
+                bank.lanes[i] = None
+        if width and bank.memory * width / len(bank.lanes) <= memory(device):
+            bank = bank.widened(program(width), width)
+    observer.settled(len(bank.lanes))
+
+
 def train(
     groups: Sequence[Group],
     devices: Sequence[jax.Device],
@@ -181,60 +240,16 @@ def train(
     Raises:
       Whatever a thread raised first, after the others have stopped.
     """
-    lock = threading.Lock()
-    errors: list[BaseException] = []
+    queue, errors = Queue(groups, stop), []
 
     def work(device):
         try:
-            while (group := choose()) is not None:
-                serve(group, device)
-                with lock:
-                    group.banks -= 1
+            while (group := queue.join()) is not None:
+                serve(queue, group, device, lanes, observer)
+                queue.leave(group)
         except BaseException as error:
             errors.append(error)
             stop.set()
-
-    def choose() -> Group | None:
-        with lock:
-            open_groups = [group for group in groups if group.pending]
-            if stop.is_set() or not open_groups:
-                return None
-            group = max(open_groups, key=lambda group: group.work / (1 + group.banks))
-            group.banks += 1
-            return group
-
-    def take(group: Group) -> Run | None:
-        with lock:
-            return group.pending.popleft() if group.pending and not stop.is_set() else None
-
-    def serve(group: Group, device: jax.Device) -> None:
-        with lock:
-            if not group.pending:
-                return
-            values = group.values
-            first, *wider = widths(device, len(group.pending), lanes)
-        growth = Growth(wider)
-        program = compiled(group.program, values, group.arrays, first, device)
-        bank = Bank(group.program, program, group.arrays, first, device)
-        while not stop.is_set():
-            for i, lane in enumerate(bank.lanes):
-                if lane is None and (run := take(group)) is not None:
-                    bank.put(i, run)
-            if all(lane is None for lane in bank.lanes):
-                break
-            begin = time.perf_counter()
-            run_steps, evaluated = bank.advance()
-            width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
-            observer.advanced(run_steps)
-            for i in evaluated:
-                live = bank.lanes[i]
-                observer.evaluated(live)
-                if live.status:
-                    observer.ended(live, bank.params(i))
-                    bank.lanes[i] = None
-            if width and bank.memory * width / len(bank.lanes) <= memory(device):
-                bank = bank.widened(compiled(group.program, values, group.arrays, width, device), width)
-        observer.settled(len(bank.lanes))
 
     threads = [threading.Thread(target=work, args=(device,), daemon=True) for device in devices]
     for thread in threads:

@@ -47,7 +47,7 @@ def test_a_run_is_the_same_with_the_axes_in_another_order(alone):
 
 
 @pytest.mark.parametrize("num_devices", [1, 2])
-def test_a_run_is_the_same_on_one_and_on_two_devices(alone, num_devices):
+def test_a_run_is_the_same_on_one_and_on_two_cores(alone, num_devices):
     assert len(devices.local_devices()) == 2
     grid = train(**GRID, num_devices=num_devices)
     assert same_bits(grid.sel(CELL), alone)

@@ -16,6 +16,7 @@ from tiny import tiny, train
 
 import grokjax as gj
 from grokjax.config import evaluated_steps
+from grokjax.sweeps import devices, engine, forecast
 from grokjax.sweeps.grid import make_grid
 
 
@@ -100,8 +101,6 @@ def test_a_dry_run_tells_what_is_needed_and_writes_nothing(tmp_path, capsys):
 
 
 def test_a_forecast_knows_the_memory_that_a_state_takes():
-    from grokjax.sweeps import devices, engine, forecast
-
     grid = make_grid(tiny(), dict(seed=range(2)))
     runs = grid.runs()
     told = forecast.make(grid, runs, engine.make_groups(runs), devices.local_devices(), None)
@@ -111,8 +110,6 @@ def test_a_forecast_knows_the_memory_that_a_state_takes():
 
 
 def test_a_sweep_holds_no_more_memory_than_its_forecast_says():
-    from grokjax.sweeps import devices, engine, forecast
-
     grid = make_grid(tiny(steps=20), dict(seed=range(3), width=32))
     groups, where = engine.make_groups(grid.runs()), devices.local_devices(1)
 
