@@ -17,6 +17,7 @@ _HOME = {
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",
+    "peek": "grokjax.results",
     "tidy": "grokjax.results",
     "grokked": "grokjax.results",
     "summary": "grokjax.results",

@@ -8,7 +8,7 @@ file is an error in one sentence, never wrong numbers. Schema 1:
   `step`.
 * curves, float32 [axes..., step]: `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, and any more.
   NaN where not evaluated and after `last_step`.
-* per run, [axes...]: `steps_to_{train,val}_{50,90,95,99}` (+inf = never reached, NaN = not run) and the same
+* per run, [axes...]: `steps_to_{train,val}_{50,90,95,99}` (+inf = never reached, NaN = not ended) and the same
   with `_bracket`, `status` (one of `STATUSES`), `last_step` (-1 = not run), `max_val_accuracy`,
   `final_val_accuracy`, `num_train`, `steps_per_epoch`, `run_id`.
 * `meta`: {"schema": 1, "dims": {array: [dims]}, "coords": [arrays that are coordinates], "long_name": {array:
@@ -17,6 +17,7 @@ file is an error in one sentence, never wrong numbers. Schema 1:
 """
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
@@ -33,7 +34,10 @@ import pandas as pd
 import xarray as xr
 
 SCHEMA = 1
-STATUSES = ("finished", "stopped", "diverged", "not run")
+STATUSES = ("finished", "stopped", "diverged", "under way", "not run")
+UNFINISHED = ("under way", "not run")
+"""Of runs that have not ended: in the result of a sweep that still goes on, or was interrupted."""
+
 REQUIRED = ("step", "status", "last_step", "run_id")
 """Arrays without which nothing below can be computed; the others depend on what was asked of the sweep."""
 
@@ -165,6 +169,22 @@ def load(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
     return to_dataset(*read(path), fill=fill)
 
 
+def peek(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
+    """What is known so far of a sweep that still goes on, which writes it every so often; as `load`.
+
+    Runs that have not ended have the `status` 'under way', curves as far as they are known, and NaN in place of all
+    that only their end will tell.
+
+    Raises:
+      ResultError: as in `read`; also where a sweep has just begun, and nothing is written.
+    """
+    if not Path(path).exists():
+        raise ResultError(
+            f"There is no {path} yet. A sweep writes it after the first --checkpoint_minutes, and when it is interrupted."
+        )
+    return load(path, fill)
+
+
 def to_dataset(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fill: str | None = "last") -> xr.Dataset:
     """The dataset of arrays and meta as `read` returns them and `write` takes them; see `load`.
 
@@ -216,11 +236,12 @@ def write_params(folder: str | os.PathLike, run_id: str, tree: Mapping[str, obje
     return path
 
 
-def params(path: str | os.PathLike, /, **selection) -> dict:
-    """The final parameters of exactly one run.
+def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> dict:
+    """The parameters of exactly one run, final or at an earlier step.
 
     Args:
       path: the result file of its sweep.
+      step: one of those that `--snapshots` kept; None: the final parameters.
       **selection: coordinate = value, for every axis with more than one value; zipped coordinates work as
         well. Numbers are matched to a relative 1e-6.
 
@@ -229,22 +250,37 @@ def params(path: str | os.PathLike, /, **selection) -> dict:
 
     Raises:
       ResultError: if a coordinate or value is not there, more than one run is left, or nothing was kept of
-        the run.
+        the run, or not at this step.
     """
     path = Path(path)
     arrays, meta = read(path)
     run = _one_run(path, arrays, meta, selection)
     run_id = str(arrays["run_id"][run])
-    if arrays["status"][run] == "not run":
-        raise ResultError(f"Run {run_id} of {path} has not run yet, so it has no parameters. Continue the sweep.")
+    ended = arrays["status"][run] not in UNFINISHED
+    if step is None and not ended:
+        raise ResultError(f"Run {run_id} of {path} has not ended, so it has no final parameters. Continue the sweep.")
     if not meta.get("params"):
         raise ResultError(
             f"{path} was written without final parameters, so there are none of run {run_id}. "
             "Run its sweep again, keeping the parameters."
         )
-    file = path.parent / meta["params"] / f"{run_id}.npz"
-    remedy = f"Move the folder {file.parent} along with {path.name}, or run the sweep again."
-    return _unflatten(_unpack(file, "file of final parameters", remedy))
+    folder = path.parent / meta["params"]
+    remedy = f"Move the folder {folder} along with {path.name}, or run the sweep again."
+    if step is None or (ended and step == arrays["last_step"][run]):
+        return _unflatten(_unpack(folder / f"{run_id}.npz", "file of final parameters", remedy))
+    file = folder / f"{snapshot_name(run_id, step)}.npz"
+    if not file.exists():
+        have = sorted(int(other.stem.rpartition("-")[2]) for other in folder.glob(f"{snapshot_name(run_id, '*')}.npz"))
+        raise ResultError(
+            f"{path} has no snapshot of run {run_id} at step {step}, only {_listed(have, 24)}. Try one of these, "
+            "or run the sweep again with --snapshots."
+        )
+    return _unflatten(_unpack(file, "snapshot", remedy))
+
+
+def snapshot_name(run_id: str, step: int | str) -> str:
+    """What names the parameters of a run at a step that is not its last, as its `run_id` names the final ones."""
+    return f"{run_id}-{step}"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -282,7 +318,7 @@ def median(values: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.
 def filled(grid: xr.Dataset) -> xr.Dataset:
     """`grid` with every NaN of a curve replaced by the last value before it.
 
-    What comes before the first evaluation stays NaN, and so does a run that was not run.
+    What comes before the first evaluation stays NaN, and so does what a run that has not ended is yet to do.
     """
     new = {}
     for name, curve in grid.data_vars.items():
@@ -290,7 +326,8 @@ def filled(grid: xr.Dataset) -> xr.Dataset:
             values = _fill_last(curve.values, curve.get_axis_num("step"))
             new[name] = curve.copy(data=values)
             if "status" in grid:
-                new[name] = new[name].where(grid["status"] != "not run").transpose(*curve.dims)
+                ended, begun = ~grid["status"].isin(UNFINISHED), grid["status"] != "not run"
+                new[name] = new[name].where(ended | begun & curve.notnull()).transpose(*curve.dims)
     return grid.assign(new)
 
 
@@ -406,7 +443,7 @@ def format_summary(table: pd.DataFrame) -> str:
 
 def _summary_row(table: pd.DataFrame) -> dict:
     """The columns of `summary` for the runs of one group."""
-    table = table[table["status"] != "not run"]
+    table = table[~table["status"].isin(UNFINISHED)]
     train, val = (float(median(table[f"steps_to_{part}_99"].to_numpy())) for part in ("train", "val"))
     return {
         "runs": len(table),
@@ -656,6 +693,17 @@ def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def remove_unfinished(path: str | os.PathLike) -> None:
+    """Removes what killed processes had begun to write as `path` or, where that is a folder, into it.
+
+    Only for whom nobody else writes there.
+    """
+    path = Path(path)
+    for left in path.glob(".*.tmp") if path.is_dir() else path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -507,7 +507,7 @@ def test_zipped_coordinates_select_too(tmp_path):
         results.params(tmp_path / "zipped.npz", optimizer="adamw")
     with pytest.raises(ResultError, match="these vary together"):
         results.params(tmp_path / "zipped.npz", optimizer="sgd", learning_rate=1e-3)
-    with pytest.raises(ResultError, match="Run c of .* has not run yet"):
+    with pytest.raises(ResultError, match="Run c of .* has not ended, so it has no final parameters"):
         results.params(tmp_path / "zipped.npz", learning_rate=1e-2)
 
 

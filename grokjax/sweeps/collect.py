@@ -1,5 +1,6 @@
 """Records of runs <-> the labelled arrays of a result."""
 
+import functools
 import importlib.metadata
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from grokjax import __version__, metrics
+from grokjax import __version__, metrics, results
 from grokjax.analysis.crossings import LEVELS, crossing
 from grokjax.config import Config, ConfigError, settings
 from grokjax.sweeps.engine import Record
@@ -25,7 +26,7 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
     Args:
       grid: whose axes are the dimensions.
       runs: all of the grid.
-      records: of the runs that have ended, by run id.
+      records: of the runs that have ended or are under way, by run id.
 
     Returns:
       arrays by name as `grokjax.results` describes them, and {"dims", "coords", "long_name"}.
@@ -93,8 +94,9 @@ def _scalars(run: Run, record: Record | None) -> dict[str, Any]:
         "steps_per_epoch": np.int64(run.config.steps_per_epoch),
         "run_id": run.run_id,
     }
-    curves = record.metrics if record else dict.fromkeys(METRICS, np.array([]))
-    steps = record.steps if record else np.array([], np.int64)
+    ended = record is not None and record.status not in results.UNFINISHED  # else none of what follows is known
+    curves = record.metrics if ended else dict.fromkeys(METRICS, np.array([]))
+    steps = record.steps if ended else np.array([], np.int64)
     for part in ("train", "val"):
         for level in LEVELS:
             name = f"steps_to_{part}_{level}"
@@ -108,10 +110,10 @@ def _scalars(run: Run, record: Record | None) -> dict[str, Any]:
 
 
 def to_records(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Record]:
-    """The records of the runs that a result holds, by run id: what `to_arrays` made the arrays from."""
+    """The records of the runs that have ended in a result, by run id: what `to_arrays` made the arrays from."""
     names = [name for name, dims in meta["dims"].items() if name != "step" and "step" in dims]
     records = {}
-    for index in np.argwhere(arrays["status"] != "not run"):
+    for index in np.argwhere(~np.isin(arrays["status"], results.UNFINISHED)):
         index = tuple(index)
         curves = {name: arrays[name][index] for name in names}
         evaluated = ~np.all([np.isnan(curves[name]) for name in METRICS], axis=0)
@@ -175,6 +177,7 @@ def versions() -> dict[str, str]:
     return {"grokjax": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
+@functools.cache
 def commit() -> str | None:
     """The commit of the checkout that grokjax runs from, with '-dirty' where it was changed; None outside one."""
     folder = Path(__file__).resolve().parent

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from grokjax.config import program_part
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.grid import Run
-from grokjax.sweeps.lanes import Bank, Live
+from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.programs import compiled
 from grokjax.tasks.table import Table
 from grokjax.training import Program, RunValues, TableArrays
@@ -34,7 +35,7 @@ class Record:
     Attributes:
       steps: [evaluations] int64.
       metrics: [evaluations] float32 each, by name.
-      status: 'finished', 'stopped' or 'diverged'.
+      status: 'finished', 'stopped' or 'diverged'; 'under way' where it has not ended.
       last_step: updates done.
     """
 
@@ -45,9 +46,9 @@ class Record:
 
     @classmethod
     def of(cls, live: Live) -> "Record":
-        """Of a run that has ended."""
+        """Of a run that has been evaluated."""
         metrics = {name: live.curve(name) for name in live.names}
-        return cls(live.schedule[: len(live.metrics)], metrics, live.status, live.step)
+        return cls(live.schedule[: len(live.metrics)], metrics, live.status or "under way", live.step)
 
 
 @dataclasses.dataclass
@@ -145,14 +146,17 @@ class Observer:
     def advanced(self, run_steps: int) -> None:
         """The lanes of a device advanced by so many steps, added over lanes."""
 
-    def evaluated(self, live: Live) -> None:
-        """A run was evaluated."""
-
-    def settled(self, lanes: int) -> None:
-        """A device has done its part of a group, at last with so many lanes."""
+    def evaluated(self, live: Live, params: Callable[[], dict]) -> None:
+        """A run was evaluated; its parameters are to be had at once, or not at all."""
 
     def ended(self, live: Live, params: dict) -> None:
         """A run ended, with these parameters."""
+
+    def parked(self, bank: Bank) -> None:
+        """A bank stands between two chunks."""
+
+    def left(self, bank: Bank) -> None:
+        """A device has done its part of a group by this bank, or was told to stop."""
 
 
 class Queue:
@@ -160,11 +164,12 @@ class Queue:
 
     Args:
       groups: whose pending runs they are.
+      kept: those that are not to begin anew but go on, by run id.
       stop: once it is set, there are none.
     """
 
-    def __init__(self, groups: Sequence[Group], stop: threading.Event):
-        self.groups, self.stop, self.lock = groups, stop, threading.Lock()
+    def __init__(self, groups: Sequence[Group], kept: Mapping[str, Held], stop: threading.Event):
+        self.groups, self.kept, self.stop, self.lock = groups, kept, stop, threading.Lock()
 
     def join(self) -> Group | None:
         """The group that has most work left for each device on it, one more being counted; None if no run waits."""
@@ -198,7 +203,7 @@ def serve(queue: Queue, group: Group, device: jax.Device, lanes: int | None, obs
     while not queue.stop.is_set():
         for i, lane in enumerate(bank.lanes):
             if lane is None and (run := queue.take(group)) is not None:
-                bank.put(i, run)
+                bank.put(i, run, queue.kept.get(run.run_id))
         if all(lane is None for lane in bank.lanes):
             break
         begin = time.perf_counter()
@@ -207,13 +212,14 @@ def serve(queue: Queue, group: Group, device: jax.Device, lanes: int | None, obs
         observer.advanced(run_steps)
         for i in evaluated:
             live = bank.lanes[i]
-            observer.evaluated(live)
+            observer.evaluated(live, functools.partial(bank.params, i))
             if live.status:
                 observer.ended(live, bank.params(i))
                 bank.lanes[i] = None
         if width and bank.memory * width / len(bank.lanes) <= memory(device):
             bank = bank.widened(program(width), width)
-    observer.settled(len(bank.lanes))
+        observer.parked(bank)
+    observer.left(bank)
 
 
 def train(
@@ -222,6 +228,7 @@ def train(
     lanes: int | None,
     observer: Observer,
     stop: threading.Event,
+    kept: Mapping[str, Held],
     wait: Callable[[threading.Thread], None] = threading.Thread.join,
 ) -> None:
     """Trains every pending run of the groups, or those that end before `stop` is set.
@@ -235,12 +242,13 @@ def train(
       lanes: per device; None: one on a CPU, elsewhere as many as `Growth` finds worthwhile and fit the memory.
       observer: told of progress, and given each run that ends.
       stop: set to end within a chunk, leaving runs under way unrecorded.
+      kept: runs that are not to begin anew but go on, by run id.
       wait: joins a thread; lets the caller listen to signals meanwhile.
 
     Raises:
       Whatever a thread raised first, after the others have stopped.
     """
-    queue, errors = Queue(groups, stop), []
+    queue, errors = Queue(groups, kept, stop), []
 
     def work(device):
         try:

@@ -4,7 +4,9 @@ Shared by the `grokjax` command and every script under experiments/.
 """
 
 import inspect
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -16,7 +18,7 @@ from grokjax import __version__
 from grokjax.config import NEAR_MISSES, Config, ConfigError, settings, unknown_name
 from grokjax.metrics import METRICS
 from grokjax.results import ResultError, format_summary, summary
-from grokjax.sweeps import Interrupted, sweep
+from grokjax.sweeps import CHECKPOINT_MINUTES, Interrupted, sweep
 from grokjax.sweeps.grid import COMPONENTS, component, from_file
 
 LONGEST_RANGE = 1_000_000
@@ -33,11 +35,14 @@ SWEEP_FLAGS = {
     "out": "the result file, an .npz; its missing runs are trained",
     "lanes": "runs that advance together on a device; default: 1 on a CPU, on an accelerator as measured",
     "num_devices": "devices, of a CPU cores, that train; default: all",
+    "snapshots": "times, log-spaced, that a run's parameters are kept at most",
+    "checkpoint_minutes": f"between two times that all is saved as far as it is; default: {CHECKPOINT_MINUTES:g}",
 }
 SWEEP_SWITCHES = {
     "overwrite": "start anew whatever --out holds",
     "dry_run": "print the grid and what it needs, and train nothing",
     "progress": "show progress",
+    "keep_checkpoints": "leave the checkpoints of the runs under way when all have ended",
 }
 NOTHING: Mapping = {}
 
@@ -319,8 +324,10 @@ def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any
     for name, text in given.items():
         if name in plain or text is None:
             continue
-        if name in ("lanes", "num_devices"):
+        if name in ("lanes", "num_devices", "snapshots"):
             keywords[name] = _number(name, text, int)
+        elif name == "checkpoint_minutes":
+            keywords[name] = _number(name, text, float)
         elif name == "num_seeds":
             values[name] = _number(name, text, int)
         elif name == "zip":
@@ -395,6 +402,10 @@ def guarded(
     except Interrupted as error:
         print(f"{argv[0]}: {error}", file=sys.stderr)
         sys.exit(128 + error.number)
+    except KeyboardInterrupt:
+        print(f"\n{argv[0]}: Ended at once. The same command goes on from what was saved last.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(128 + signal.SIGINT)  # threads that still train would be cut off somewhere inside
 
 
 if __name__ == "__main__":

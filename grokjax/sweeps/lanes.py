@@ -2,19 +2,22 @@
 
 import dataclasses
 import functools
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from grokjax.analysis.crossings import stop_step
-from grokjax.config import evaluated_steps
+from grokjax.config import ConfigError, evaluated_steps
 from grokjax.sweeps.grid import Run
-from grokjax.sweeps.programs import Compiled, initial_state
-from grokjax.training import Measured, Program, RunValues, TableArrays
+from grokjax.sweeps.programs import Compiled, initial_state, state_shapes
+from grokjax.training import Measured, Program, RunState, RunValues, TableArrays
 
-LONGEST_DISPATCH = 1000
-"""Steps after which the host gets to look in, whatever the evaluation interval: it shows progress and hears Ctrl-C."""
+FIRST_STEPS, LONGEST_SECONDS = 100, 2.0
+"""Steps of the first dispatch at most, and seconds of the others, roughly, whatever the evaluation interval: then the
+host looks in, shows progress, hears Ctrl-C and takes checkpoints."""
 
 
 @dataclasses.dataclass
@@ -41,6 +44,10 @@ class Live:
     def of(cls, run: Run) -> "Live":
         """A run before its first evaluation."""
         return cls(run, evaluated_steps(run.config.eval_at, run.config.steps))
+
+    def copy(self) -> "Live":
+        """The same, which what is measured later leaves as it is."""
+        return dataclasses.replace(self, metrics=list(self.metrics))
 
     @property
     def next_evaluation(self) -> int:
@@ -74,6 +81,22 @@ class Live:
                 self.status = "stopped"
 
 
+class Held(NamedTuple):
+    """Runs under way, as they stood between two chunks.
+
+    Attributes:
+      lives: what is known of them.
+      state: [lives, ...] each leaf of their states, in NumPy, by its path.
+    """
+
+    lives: list[Live]
+    state: Mapping[str, np.ndarray]
+
+    def of(self, i: int) -> "Held":
+        """One of them alone."""
+        return Held([self.lives[i]], {path: leaf[i : i + 1] for path, leaf in self.state.items()})
+
+
 class Bank:
     """W lanes of one program on one device.
 
@@ -93,16 +116,21 @@ class Bank:
         self.lanes: list[Live | None] = [None] * lanes
         self.state: Any = None
         self.values: Any = None
+        self.longest = FIRST_STEPS
 
     @property
     def stacked(self) -> bool:
         """Whether the state has a leading lane axis."""
         return len(self.lanes) > 1
 
-    def put(self, lane: int, run: Run) -> None:
-        """Starts a run in a lane."""
+    def put(self, lane: int, run: Run, held: Held | None = None) -> None:
+        """Starts a run in a lane, or goes on with it as it was `held` alone."""
         values = RunValues.of(run.config)
-        state = initial_state(self.program, values, self.arrays, self.device)
+        if held is None:
+            live, state = Live.of(run), initial_state(self.program, values, self.arrays, self.device)
+        else:
+            live = held.lives[0].copy()
+            state = jax.device_put(_restored(state_shapes(self.program, values, self.arrays), held), self.device)
         values = jax.device_put(values, self.device)
         if not self.stacked:
             self.values, self.state = values, state
@@ -110,7 +138,7 @@ class Bank:
             self.values, self.state = _repeat((values, state), len(self.lanes))
         else:
             self.values, self.state = _insert((self.values, self.state), (values, state), lane)
-        self.lanes[lane] = Live.of(run)
+        self.lanes[lane] = live
 
     def advance(self) -> tuple[int, list[int]]:
         """Advances all lanes by the steps to the nearest evaluation.
@@ -122,11 +150,14 @@ class Bank:
         """
         live = [lane for lane in self.lanes if lane is not None]
         ahead = min(lane.next_evaluation - lane.step for lane in live)
-        num_steps = min(ahead, LONGEST_DISPATCH)
+        num_steps = min(ahead, self.longest)
         evaluates = num_steps == ahead
         due = [lane is not None and lane.step + num_steps == lane.next_evaluation for lane in self.lanes]
+        begin = time.perf_counter()
         self.state, measured = self.dispatch(num_steps, evaluates, due)
         metrics = np.asarray(measured.values).reshape(len(self.lanes), -1)
+        if num_steps:
+            self.longest = max(1, int(num_steps * LONGEST_SECONDS / max(time.perf_counter() - begin, 1e-9)))
         for lane in live:
             lane.step += num_steps
         recorded = [i for i, is_due in enumerate(due) if is_due]
@@ -154,10 +185,32 @@ class Bank:
         bank.values, bank.state = _widen(held, lanes) if self.stacked else _repeat(held, lanes)
         return bank
 
+    def held(self) -> Held:
+        """Its runs under way, copied: what it does next leaves them as they are."""
+        live = [i for i, lane in enumerate(self.lanes) if lane is not None]
+        leaves = _by_path(self.state).items() if live else ()
+        state = {path: np.array(leaf)[live] if self.stacked else np.array(leaf)[None] for path, leaf in leaves}
+        return Held([self.lanes[i].copy() for i in live], state)
+
     def params(self, lane: int) -> dict:
         """The parameters of the run in a lane, in NumPy."""
         params = self.state.params
         return jax.device_get(jax.tree.map(lambda x: x[lane], params) if self.stacked else params)
+
+
+def _by_path(tree) -> dict[str, Any]:
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _restored(shapes: RunState, held: Held) -> RunState:
+    """The state of the one run held; ConfigError if states look otherwise now."""
+    form = {path: (leaf.shape, leaf.dtype) for path, leaf in _by_path(shapes).items()}
+    if form != {path: (leaf.shape[1:], leaf.dtype) for path, leaf in held.state.items()}:
+        raise ConfigError(
+            "The checkpoint holds states of another form than runs have now. Go on with the version that wrote it, or "
+            "remove its folder to begin the runs under way anew."
+        )
+    return jax.tree.unflatten(jax.tree.structure(shapes), [held.state[path][0] for path in form])
 
 
 @functools.partial(jax.jit, static_argnums=1)

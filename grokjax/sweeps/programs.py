@@ -67,10 +67,14 @@ def check(program: Program, values: RunValues, table: TableArrays) -> None:
         ) from None
 
 
+def state_shapes(program: Program, values: RunValues, table: TableArrays) -> RunState:
+    """Shapes and dtypes of one run's state; nothing is computed."""
+    return _state_shapes(program, *_shapes((values, table)))
+
+
 def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
     """Bytes of one run's state; nothing is computed."""
-    state = _state_shapes(program, *_shapes((values, table)))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state_shapes(program, values, table)))
 
 
 def _shapes(tree) -> tuple[Any, tuple]:

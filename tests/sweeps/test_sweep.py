@@ -123,7 +123,7 @@ def test_a_sweep_holds_no_more_memory_than_its_forecast_says():
         def ended(self, live, params):
             most.append(held() - before)
 
-    engine.train(groups, where, None, Watching(), threading.Event())
+    engine.train(groups, where, None, Watching(), threading.Event(), {})
     assert len(most) == 3 and told.table + told.state <= min(most) <= max(most) <= told.memory
 
 
@@ -147,15 +147,16 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_the_same_command_continues(
         process.send_signal(number)
         told = process.stderr.read()
     assert process.returncode == 128 + number and "Traceback" not in told
-    assert f"2 of 3 runs are saved in {out}; the same command continues" in told
+    assert f"2 of 3 runs are saved in {out}, those under way beside it; the same command continues" in told
     kept = gj.load(out)
-    assert kept.status.values.tolist() == ["not run", "finished", "finished"]
+    assert kept.status.values.tolist() == ["under way", "finished", "finished"]
     if number == signal.SIGTERM:
         return  # it is kept alike, and is continued alike
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "never" in done.stdout
     whole = gj.load(out)
-    assert (whole.status == "finished").all() and gj.results.read(out)[1]["run_steps"] == 40000
+    assert (whole.status == "finished").all() and int(kept.last_step[0]) > 0
+    assert gj.results.read(out)[1]["run_steps"] == 40000 - int(kept.last_step[0])
     assert np.array_equal(whole.val_loss[1:].sel(step=slice(0, 100)), kept.val_loss[1:].sel(step=slice(0, 100)))
 
 
