@@ -180,7 +180,7 @@ def peek(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
     """
     if not Path(path).exists():
         raise ResultError(
-            f"There is no {path} yet. A sweep writes it after the first --checkpoint_minutes, and when it is interrupted."
+            f"There is no {path} yet. A sweep writes it every --checkpoint_minutes, and when it is interrupted."
         )
     return load(path, fill)
 

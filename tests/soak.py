@@ -2,8 +2,8 @@
 
     python tests/soak.py --kills=50
 
-Each time the same command goes on. What is lost by a kill is what was done since the last checkpoint, so the age of that
-is told: it may be little more than the interval.
+Each time the same command goes on. What is lost by a kill is what was done since the last checkpoint, so the age of
+that is told: it may be little more than the interval.
 """
 
 import argparse

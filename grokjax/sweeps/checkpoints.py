@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -50,12 +51,21 @@ class Checkpoints:
         self.folder = folder.absolute()
         self._manager: ocp.CheckpointManager | None = None
 
-    def _opened(self) -> ocp.CheckpointManager:
-        if self._manager is None:
-            logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every file
-            options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
-            self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=("arrays", "told"))
-        return self._manager
+    def _opened(self, read_only: bool = False) -> ocp.CheckpointManager:
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every file
+        me = jax.process_index()  # where several processes know of each other, each writes its own all the same
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=KEPT,
+            read_only=read_only,
+            cleanup_tmp_directories=not read_only,
+            create=not read_only and jax.process_count() == 1,
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                primary_host=me, active_processes={me}, barrier_sync_key_prefix=str(me)
+            )
+            if jax.process_count() > 1
+            else ocp.options.MultiprocessingOptions(),
+        )
+        return ocp.CheckpointManager(self.folder, options=options, item_names=("arrays", "told"))
 
     def save(self, banks: Sequence[Held]) -> None:
         """Begins to write a checkpoint of what some banks held; `finish` waits for it."""
@@ -68,7 +78,10 @@ class Checkpoints:
             told.append({"runs": runs, "paths": list(held.state)})
         described = {name: (array.dtype.name, array.shape, _digest(array)) for name, array in arrays.items()}
         text = json.dumps({"versions": versions(), "banks": told, "arrays": described})
-        manager = self._opened()
+        if self._manager is None:
+            self.folder.mkdir(exist_ok=True)
+            self._manager = self._opened()
+        manager = self._manager
         manager.save(
             (manager.latest_step() or 0) + 1,
             args=ocp.args.Composite(
@@ -99,10 +112,14 @@ class Checkpoints:
         """
         if not self.folder.is_dir():
             return {}
-        asked, damage = {run.run_id: run for run in runs}, ""
-        for step in sorted(self._opened().all_steps(), reverse=True):
+        with contextlib.closing(self._opened(read_only=True)) as manager:
+            return self._read_last(manager, {run.run_id: run for run in runs}, tell)
+
+    def _read_last(self, manager: ocp.CheckpointManager, asked: Mapping[str, Run], tell) -> dict[str, Held]:
+        damage = ""
+        for step in sorted(manager.all_steps(), reverse=True):
             try:
-                told, arrays = self._read(step)
+                told, arrays = self._read(manager, step)
             except ConfigError:
                 raise
             except Exception as error:  # of damaged files come errors of a dozen types
@@ -119,9 +136,8 @@ class Checkpoints:
             raise ConfigError(f"{damage}, nor can another. Remove {self.folder} to {_ANEW}.")
         return {}
 
-    def _read(self, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _read(self, manager: ocp.CheckpointManager, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What `save` was given, told and arrays; ConfigError if it is of another version, ValueError if damaged."""
-        manager = self._opened()
         wrapped = manager.restore(step, args=ocp.args.Composite(told=ocp.args.JsonRestore()))["told"]
         if wrapped["schema"] != SCHEMA:
             raise ConfigError(

@@ -14,7 +14,7 @@ from grokjax.config import program_part
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
-from grokjax.sweeps.programs import compiled
+from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.tasks.table import Table
 from grokjax.training import Program, RunValues, TableArrays
 
@@ -71,10 +71,17 @@ class Group:
     pending: collections.deque[Run]
     banks: int = 0
 
+    @functools.cached_property
+    def step_work(self) -> float:
+        """Floating-point operations of a step in matrix products; of a model that does not say, roughly."""
+        known = step_operations(self.program, self.arrays)
+        # Three numbers are kept per parameter, four bytes each, and six operations done with it for each row.
+        return known or self.program.batch_rows * state_bytes(self.program, self.values, self.arrays) / 2
+
     @property
     def work(self) -> float:
-        """Rows its pending runs may train on, counted anew in each step: roughly, how long it will take."""
-        return sum(run.config.steps for run in self.pending) * self.program.batch_rows
+        """Operations of all steps that its pending runs may make: how long it will take."""
+        return sum(run.config.steps for run in self.pending) * self.step_work
 
 
 def make_groups(runs: Sequence[Run]) -> list[Group]:

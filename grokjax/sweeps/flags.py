@@ -36,6 +36,9 @@ SWEEP_FLAGS = {
     "lanes": "runs that advance together on a device; default: 1 on a CPU, on an accelerator as measured",
     "num_devices": "devices, of a CPU cores, that train; default: all",
     "snapshots": "times, log-spaced, that a run's parameters are kept at most",
+    "process_id": "which of several processes this is, from 0; default: as SLURM, Open MPI or PMI say",
+    "num_processes": "how many share the sweep through the folder of --out; default: likewise, or 1",
+    "coordinator": "host:port, or auto: have all processes meet by jax.distributed first, as pods of TPUs need",
     "checkpoint_minutes": f"between two times that all is saved as far as it is; default: {CHECKPOINT_MINUTES:g}",
 }
 SWEEP_SWITCHES = {
@@ -324,7 +327,7 @@ def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any
     for name, text in given.items():
         if name in plain or text is None:
             continue
-        if name in ("lanes", "num_devices", "snapshots"):
+        if name in ("lanes", "num_devices", "snapshots", "process_id", "num_processes"):
             keywords[name] = _number(name, text, int)
         elif name == "checkpoint_minutes":
             keywords[name] = _number(name, text, float)
@@ -332,8 +335,8 @@ def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any
             values[name] = _number(name, text, int)
         elif name == "zip":
             keywords["zip"] = [[n.strip() for n in group.split(",")] for group in text.split(";")]
-        elif name == "out":
-            keywords["out"] = text
+        elif name in ("out", "coordinator"):
+            keywords[name] = text
         elif name == "variant":
             values["variant"] = parse_variants(text, known)
         elif name == "metrics":

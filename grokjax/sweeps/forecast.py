@@ -11,32 +11,15 @@ from grokjax.config import ConfigError, program_part
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import Group, widths
 from grokjax.sweeps.grid import Grid, Run
-from grokjax.sweeps.programs import check, compiled, state_bytes
+from grokjax.sweeps.programs import check, compiled, state_bytes, step_operations
 from grokjax.sweeps.progress import clock
-from grokjax.training import EVALUATION_ROWS, Program, TableArrays
+from grokjax.training import EVALUATION_ROWS
 
 TYPICAL_SHARE = 0.5
 """Share of the matrix-multiply peak that the estimated time assumes."""
 
 TABLE_COPIES = 8
 """How often a table's int32 inputs are held while it is built and its prefixes are found, generously."""
-
-
-def step_operations(program: Program, table: TableArrays) -> int | None:
-    """Floating-point operations that one optimizer update needs in matrix products.
-
-    Three times those of the forward pass of a batch: forward, gradient of the inputs, gradient of the matrices; once
-    more where the initial function is subtracted. None for a model that does not say.
-    """
-    forward = forward_operations(program, table, program.batch_rows)
-    return None if forward is None else (3 + program.centred) * forward
-
-
-def forward_operations(program: Program, table: TableArrays, rows: int) -> int | None:
-    """Floating-point operations of the matrix products of one forward pass over `rows` rows."""
-    if not hasattr(program.model, "operations"):
-        return None
-    return program.model.operations(rows, None if program.drops or program.stream else table.prefixes)
 
 
 def check_memory(runs: Sequence[Run], where: Sequence[jax.Device]) -> None:

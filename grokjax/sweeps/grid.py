@@ -107,6 +107,12 @@ class Grid:
             yield Run(index, configured(self.base, overrides))
 
 
+def flat(grid: Grid, runs: Sequence[Run]) -> tuple[Grid, list[Run]]:
+    """Runs of a grid as a grid of their own, along one axis."""
+    axis = Axis(("run",), (tuple(range(len(runs))),), ({},) * len(runs))
+    return Grid(grid.base, {}, (axis,)), [Run((i,), run.config) for i, run in enumerate(runs)]
+
+
 def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence[str]] = ()) -> Grid:
     """The grid that settings with one or several values span.
 

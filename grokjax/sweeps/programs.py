@@ -77,6 +77,23 @@ def state_bytes(program: Program, values: RunValues, table: TableArrays) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state_shapes(program, values, table)))
 
 
+def step_operations(program: Program, table: TableArrays) -> int | None:
+    """Floating-point operations that one optimizer update needs in matrix products.
+
+    Three times those of the forward pass of a batch: forward, gradient of the inputs, gradient of the matrices; once
+    more where the initial function is subtracted. None for a model that does not say.
+    """
+    forward = forward_operations(program, table, program.batch_rows)
+    return None if forward is None else (3 + program.centred) * forward
+
+
+def forward_operations(program: Program, table: TableArrays, rows: int) -> int | None:
+    """Floating-point operations of the matrix products of one forward pass over `rows` rows."""
+    if not hasattr(program.model, "operations"):
+        return None
+    return program.model.operations(rows, None if program.drops or program.stream else table.prefixes)
+
+
 def _shapes(tree) -> tuple[Any, tuple]:
     """The structure of a tree and the shapes and dtypes of its leaves: what a program knows of its arguments."""
     leaves, structure = jax.tree.flatten(tree)

@@ -17,8 +17,8 @@ from soak import soak
 from tiny import same_bits, tiny, train
 
 import grokjax as gj
-from grokjax import results, sweeps
-from grokjax.sweeps import checkpoints, lanes
+from grokjax import results
+from grokjax.sweeps import checkpoints, lanes, ongoing
 from grokjax.sweeps.checkpoints import Checkpoints
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank, Held, Live
@@ -325,8 +325,8 @@ def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path):
 
 
 def test_ctrl_c_twice_ends_at_once_without_a_traceback(tmp_path):
-    code = "import sys, grokjax.sweeps.flags as f; f.main(['sweep', '--modulus=11', '--steps=1e8', '--batch_size=32', '--out=' + sys.argv[1]])"
-    command = [sys.executable, "-c", code, str(tmp_path / "a.npz")]
+    flags = ["--modulus=11", "--steps=1e8", "--batch_size=32", f"--out={tmp_path / 'a.npz'}"]
+    command = [sys.executable, "-m", "grokjax.sweeps.flags", *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 120
         while not (tmp_path / ".a.npz.lock").exists() and time.monotonic() < end:
@@ -343,7 +343,7 @@ def test_ctrl_c_twice_ends_at_once_without_a_traceback(tmp_path):
 
 def test_snapshots_are_the_parameters_at_their_steps_also_after_an_interruption(tmp_path, monkeypatch):
     out, calm = tmp_path / "a.npz", tmp_path / "calm.npz"
-    steps = sweeps.snapshot_steps("every:20", 200, 5)
+    steps = ongoing.snapshot_steps("every:20", 200, 5)
     assert steps == (0, 20, 60, 100, 200)
     train(out=calm, snapshots=5, **LONG)
     interrupted_after(9, monkeypatch, out=out, snapshots=5, **LONG)
@@ -371,7 +371,7 @@ def test_snapshots_that_are_missing_are_trained_for(tmp_path):
 @pytest.mark.parametrize("count", range(7))
 def test_snapshots_are_at_most_as_many_as_asked_for_and_include_both_ends(count):
     for rule, steps in (("every:50", 1000), ("log:30", 777), ("every:7", 1)):
-        found = sweeps.snapshot_steps(rule, steps, count)
+        found = ongoing.snapshot_steps(rule, steps, count)
         assert len(found) <= count and sorted(set(found)) == list(found)
         assert set(found) <= set(gj.config.evaluated_steps(rule, steps).tolist())
         assert found[-1:] == (steps,)[: min(count, 1)] and (count < 2 or found[0] == 0)
@@ -392,7 +392,7 @@ def test_a_diverging_run_is_told_and_leaves_its_neighbours_bits(tmp_path):
 
 def test_what_is_known_of_a_sweep_that_goes_on(tmp_path, monkeypatch):
     out = tmp_path / "a.npz"
-    with pytest.raises(gj.ResultError, match="There is no .* yet. A sweep writes it after the first"):
+    with pytest.raises(gj.ResultError, match="There is no .* yet. A sweep writes it every --checkpoint_minutes"):
         gj.peek(out)
     interrupted_after(15, monkeypatch, out=out, **LONG)
     grid = gj.peek(out)
