@@ -20,6 +20,9 @@ RUN = "run"
 HOST = "host"
 """Role of a setting that only the host reads (budgets, evaluation steps, stopping)."""
 
+WIDEST, DEEPEST = 10_000_000, 128
+"""Features and layers that a model may have: beyond them even its description is too large to be made."""
+
 STREAMS = ("split", "init", "batch", "dropout", "label", "noise")
 """The random streams of a run, each with a seed of its own."""
 

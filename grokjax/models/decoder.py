@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax.config import ConfigError, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, ConfigError, check_settings, setting
 from grokjax.models.block import Block
 from grokjax.models.layers import (
     INITS,
@@ -45,11 +45,11 @@ class Decoder(nn.Module):
     al.; the split MLP, Huang et al. 2024, arXiv:2402.15175.
     """
 
-    num_layers: int = setting(2, "layers", low=1)
-    width: int = setting(128, "features of the residual stream", low=1, label="width d")
+    num_layers: int = setting(2, "layers", low=1, high=DEEPEST)
+    width: int = setting(128, "features of the residual stream", low=1, high=WIDEST, label="width d")
     num_heads: int = setting(4, "attention heads", low=1)
     mlp_width: int | None = setting(
-        None, "hidden units of the MLP; 0: attention only; default: 4 x width", kind=int, low=0
+        None, "hidden units of the MLP; 0: attention only; default: 4 x width", kind=int, low=0, high=WIDEST
     )
     norm: str = setting(
         "post",

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax.config import check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, setting
 from grokjax.models.block import Block, plain
 from grokjax.models.layers import (
     INITS,
@@ -74,10 +74,10 @@ class EncoderDecoder(nn.Module):
     Source: the PKU study's published code; Vaswani et al. 2017, arXiv:1706.03762.
     """
 
-    num_layers: int = setting(2, "layers of the encoder, and of the decoder", low=1)
-    width: int = setting(128, "features of the residual stream", low=1, label="width d")
+    num_layers: int = setting(2, "layers of the encoder, and of the decoder", low=1, high=DEEPEST)
+    width: int = setting(128, "features of the residual stream", low=1, high=WIDEST, label="width d")
     num_heads: int = setting(4, "attention heads", low=1)
-    mlp_width: int | None = setting(None, "hidden units of the MLP; default: 4 x width", kind=int, low=1)
+    mlp_width: int | None = setting(None, "hidden units of the MLP; default: 4 x width", kind=int, low=1, high=WIDEST)
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
     zero_is_padding: bool = setting(False, "mask token id 0 as padding, as the original does")
     vocab_size: int | None = None

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from grokjax.config import check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, setting
 from grokjax.models.layers import INITS, Linear, check_one_answer, embedding_table, product
 from grokjax.tasks.table import Prefixes, Table
 
@@ -62,8 +62,8 @@ class Lstm(nn.Module):
     Source: the PKU study's published code.
     """
 
-    num_layers: int = setting(2, "layers of the encoder, and of the decoder", low=1)
-    width: int = setting(128, "features of embeddings and hidden states", low=1, label="width d")
+    num_layers: int = setting(2, "layers of the encoder, and of the decoder", low=1, high=DEEPEST)
+    width: int = setting(128, "features of embeddings and hidden states", low=1, high=WIDEST, label="width d")
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
     vocab_size: int | None = None
     num_classes: int | None = None

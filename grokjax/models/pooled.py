@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from grokjax.config import check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, setting
 from grokjax.models.layers import INITS, Linear, check_one_answer, embedding_table
 from grokjax.tasks.table import Table
 
@@ -32,8 +32,8 @@ class Mlp(nn.Module):
     Source: the PKU study's published code.
     """
 
-    num_layers: int = setting(4, "hidden layers", low=1)
-    width: int = setting(128, "features of embeddings and hidden layers", low=1, label="width d")
+    num_layers: int = setting(4, "hidden layers", low=1, high=DEEPEST)
+    width: int = setting(128, "features of embeddings and hidden layers", low=1, high=WIDEST, label="width d")
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
     vocab_size: int | None = None
     num_classes: int | None = None
@@ -80,8 +80,8 @@ class ResNet(nn.Module):
     Source: the PKU study's published code.
     """
 
-    num_layers: int = setting(4, "residual blocks", low=1)
-    width: int = setting(128, "features of embeddings and blocks", low=1, label="width d")
+    num_layers: int = setting(4, "residual blocks", low=1, high=DEEPEST)
+    width: int = setting(128, "features of embeddings and blocks", low=1, high=WIDEST, label="width d")
     shared: bool = setting(True, "one matrix and bias for all blocks")
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
     vocab_size: int | None = None

@@ -21,6 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from grokjax.config import ConfigError
+from grokjax.results import ResultError
 from grokjax.sweeps.collect import versions
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
@@ -52,7 +53,7 @@ class Checkpoints:
         self._manager: ocp.CheckpointManager | None = None
 
     def _opened(self, read_only: bool = False) -> ocp.CheckpointManager:
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every file
+        logging.getLogger("absl").addFilter(_not_of_orbax)
         me = jax.process_index()  # where several processes know of each other, each writes its own all the same
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
@@ -164,11 +165,13 @@ class Checkpoints:
         return told, arrays
 
     def close(self) -> None:
-        """Ends with what was begun written, or not."""
+        """Ends with what was begun written, or removed if it could not be."""
         if self._manager is not None:
             with contextlib.suppress(Exception):  # who wants it written calls `finish`
                 self._manager.close()
             self._manager = None
+            for half in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(half, ignore_errors=True)
 
     def remove(self) -> None:
         """Removes all of them; there may be none."""
@@ -205,6 +208,11 @@ def _together(alone: Iterable[Held]) -> list[Held]:
         )
         for members in alike.values()
     ]
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    """Whether something else logs: Orbax tells of every file, and of errors that are told in a sentence here."""
+    return "orbax" not in record.pathname
 
 
 def _digest(content: str | np.ndarray) -> str:
@@ -311,4 +319,7 @@ class Keeper:
         return ""
 
     def _failed(self, error: Exception) -> str:
+        self.checkpoints.close()
+        if isinstance(error, ResultError):  # which tells it in a sentence
+            return f"No checkpoint could be taken: {error}"
         return f"No checkpoint could be written ({_reason(error)}). What was written before is untouched."

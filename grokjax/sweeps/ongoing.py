@@ -72,6 +72,7 @@ class Ongoing(Observer):
         self.result: tuple[dict, dict] | None = None
         self.held: dict[str, Held] = {}
         self.checkpoints = Checkpoints(path.with_suffix(".checkpoints")) if path else None
+        self.is_part = False
         self.meter: Meter | None = None
         self.keeper: Keeper | None = None
         self.where: Sequence[jax.Device] = ()
@@ -81,6 +82,7 @@ class Ongoing(Observer):
     def part(self, path: Path, runs: Sequence[Run]) -> "Ongoing":
         """The same for some of its runs, which another process than that of the rest trains and writes to `path`."""
         part = Ongoing(*flat(self.grid, runs), path, self.params, self.snapshots, keeps=False)
+        part.is_part = True
         part.held = {run_id: held for run_id, held in self.held.items() if run_id in part.configs}
         return part
 
@@ -195,7 +197,8 @@ class Ongoing(Observer):
         budgets = [run.config.steps - done.get(run.run_id, 0) for group in groups for run in group.pending]
         if self.path:
             results.remove_unfinished(self.path)
-            results.remove_unfinished(self.params)
+            if not self.is_part:  # of a part, others may just be writing there
+                results.remove_unfinished(self.params)
             if not self.held:
                 self.checkpoints.remove()
             self.keeper = Keeper(self.checkpoints, seconds, self.held, self._write, say)
@@ -250,6 +253,7 @@ class Ongoing(Observer):
         told["lanes"] = sorted({width for meta in metas for width in meta["lanes"]})
         self.result = self._result(self.records, told | {"processes": len(metas)})
         self._replace_result()
+        results.remove_unfinished(self.params)
         self.checkpoints.remove()
 
     def _replace_result(self) -> None:

@@ -119,6 +119,7 @@ class Parts:
 
     def __init__(self, path: Path, place: Place):
         self.folder, self.place = path.with_suffix(".parts"), place
+        self.seen: dict[Path, tuple[int, tuple[dict[str, Record], dict]]] = {}
 
     def path(self, number: int | None = None) -> Path:
         """Of the part of a process, which is itself a result; by default of this one."""
@@ -137,9 +138,13 @@ class Parts:
             )
 
     def read(self) -> list[tuple[dict[str, Record], dict]]:
-        """The records and the meta of each part that is there."""
-        found = [results.read(path) for path in map(self.path, range(self.place.count)) if path.exists()]
-        return [(collect.to_records(arrays, meta), meta) for arrays, meta in found]
+        """The records and the meta of each part that is there; what has not changed since the last time is not read."""
+        for path in filter(Path.exists, map(self.path, range(self.place.count))):
+            written = path.stat().st_mtime_ns
+            if self.seen.get(path, (None, None))[0] != written:
+                arrays, meta = results.read(path)
+                self.seen[path] = written, (collect.to_records(arrays, meta), meta)
+        return [found for _, found in self.seen.values()]
 
     def join(self, asked: Ongoing, stop: threading.Event, tell: Callable[[str], None]) -> None:
         """Waits until all runs have ended in some part, and writes the result.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fuzz import fuzz
 from tiny import train
 
 import grokjax as gj
@@ -54,6 +55,15 @@ BAD = {
     "--steps=1.5": "steps=1.5 is not a whole number.",
     "--seed=-1": "seed=-1 is out of range: it must be at least 0. The default is 0.",
     "--num_seeds=0": "num_seeds=0 is not a number of seeds. It must be a whole number of at least 1.",
+    "--num_seeds=1e18": "num_seeds=1,000,000,000,000,000,000 is more than 1,000,000 runs. Try fewer.",
+    "--num_layers=1e9": "num_layers=1000000000 is out of range: it must be at most 128. The default is 2.",
+    "--width=1e18": "width=1000000000000000000 is out of range: it must be at most 10000000. The default is 128.",
+    "--snapshots=-1": "snapshots=-1 is out of range: it must be a whole number of at least 0.",
+    "--checkpoint_minutes=0": "checkpoint_minutes=0.0 is out of range: it must be greater than 0.",
+    "--checkpoint_minutes=soon": "checkpoint_minutes=soon is not a number.",
+    "--process_id=1": "process_id and num_processes belong together. Give both, or neither.",
+    "--process_id=2 --num_processes=2": "process_id=2 of num_processes=2 is out of range: processes are counted from "
+    "0, and there is at least one.",
     "--num_seeds=2 --seed=3": "num_seeds and seed are both given. num_seeds=5 is short for seed=0:4:1; give one of "
     "them.",
     "--seed=": "seed= has an empty value. Try --seed=a,b,c, without spare commas.",
@@ -92,6 +102,11 @@ def test_bad_input_is_refused_in_one_sentence_and_nothing_is_written(capsys, tmp
     said = refusal(capsys, *arguments.split(), f"--out={tmp_path / 'a.npz'}")
     assert said.startswith(BAD[arguments])
     assert not list(tmp_path.iterdir())
+
+
+def test_of_hundreds_of_random_command_lines_none_raises_hangs_or_leaves_a_file():
+    found = fuzz(count=600, seed=2)
+    assert found["wrong"] == [] and found["refused"] > 400 and found["accepted"] > 10
 
 
 def test_a_missing_folder_a_file_of_another_kind_and_a_folder_are_refused_as_out(capsys, tmp_path):

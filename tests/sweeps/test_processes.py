@@ -76,6 +76,16 @@ def test_the_first_process_waits_for_the_others_and_can_be_interrupted(tmp_path,
     assert same_bits(train(out=out, process_id=0, **TWO), alone)
 
 
+def test_a_process_leaves_alone_what_another_is_just_writing(tmp_path):
+    (tmp_path / "a.params").mkdir()
+    unfinished = tmp_path / "a.params" / ".1234.npz.0123abcd.tmp"
+    unfinished.write_bytes(b"half")
+    train(out=tmp_path / "a.npz", process_id=1, **TWO)
+    assert unfinished.exists()
+    train(out=tmp_path / "a.npz", process_id=0, **TWO)
+    assert not unfinished.exists(), "once all have ended nobody writes"
+
+
 def test_a_sweep_that_one_process_began_is_taken_up_by_two(tmp_path, monkeypatch, alone):
     out = tmp_path / "a.npz"
     interrupted_after(15, monkeypatch, out=out, **GRID)

@@ -1,0 +1,201 @@
+"""Throws random command lines at the program: each must be refused in one sentence, or be one that could train.
+
+    python tests/fuzz.py --count=10000
+
+Nothing is trained: where training would begin, the attempt counts as accepted. No attempt may raise, hang, write to the
+terminal what is no sentence, or leave a file.
+"""
+
+import argparse
+import collections
+import contextlib
+import io
+import json
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from grokjax.sweeps import devices, forecast
+from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, main
+from grokjax.sweeps.grid import COMPONENTS
+from grokjax.sweeps.ongoing import Ongoing
+
+LONGEST = 30
+"""Seconds after which an attempt hangs."""
+
+NUMBERS = ["0", "1", "2", "3", "5", "7", "11", "13", "16", "32", "64", "97", "0.1", "0.5", "1e-3", "1", "1.0"]
+EXTREMES = [
+    "-1",
+    "128",
+    "1e7",
+    "1e9",
+    "1e18",
+    "-1e400",
+    "1e400",
+    "nan",
+    "inf",
+    "-0",
+    "1e-300",
+    "2147483648",
+    "9223372036854775808",
+]
+MALFORMED = [
+    "",
+    " ",
+    ",",
+    "1,",
+    ",1",
+    "1,,2",
+    ":",
+    "1:2",
+    "1:2:0",
+    "2:1:1",
+    "0:1e9:1",
+    "a",
+    "none",
+    "None",
+    "true",
+    "0x10",
+]
+STRANGE = [
+    "ü",
+    "'",
+    '"',
+    "\\",
+    "a=b",
+    "--seed=1",
+    "*",
+    "x^2",
+    "(x+y",
+    "x/0",
+    "x" * 500,
+    "\x00",
+    "%s",
+    "{}",
+    "../a",
+    "a.py:b",
+]
+TEXTS = [
+    "add",
+    "x+y",
+    "x^3+x*y",
+    "a b =",
+    "a o b =",
+    "<eos> a o b = c <eos>",
+    "every:50",
+    "log:300",
+    "every:0",
+    "log:-1",
+]
+
+
+def command_line(draw: random.Random) -> list[str]:
+    """A few flags, some of them misspelt, each with a value that may be anything."""
+    known = all_settings()
+    names = [*known, *known, *COMPONENTS, *SWEEP_FLAGS, *SWEEP_SWITCHES]
+    flags = []
+    for name in draw.choices(names, k=draw.randint(1, 5)):
+        if name in ("out", "num_processes", "process_id", "coordinator", "dry_run", "help", "version"):
+            continue
+        flags.append(
+            f"--{_misspelt(draw, name)}{'=' * draw.choices([1, 0, 2], [50, 2, 1])[0]}{_value(draw, name, known)}"
+        )
+    return flags
+
+
+def _misspelt(draw: random.Random, name: str) -> str:
+    if draw.random() > 0.05:
+        return name
+    place = draw.randrange(len(name))
+    return draw.choice([name[:place] + name[place + 1 :], name[:place] + "x" + name[place:], name.upper(), name[::-1]])
+
+
+def _value(draw: random.Random, name: str, known) -> str:
+    pools = [NUMBERS, EXTREMES, MALFORMED, STRANGE, TEXTS]
+    choices = known[name].metadata["choices"] if name in known else list(COMPONENTS.get(name, ()))
+    weights = [10, 4, 2, 2, 2]
+    if choices:
+        pools, weights = [*pools, list(map(str, choices))], [*weights, 30]
+    values = [draw.choice(draw.choices(pools, weights)[0]) for _ in range(draw.choices([1, 2, 3], [8, 1, 1])[0])]
+    return ",".join(values)
+
+
+class Accepted(Exception):
+    """Training would have begun."""
+
+
+class Hangs(BaseException):
+    """The attempt took too long."""
+
+
+def attempt(arguments: list[str], folder: Path) -> str:
+    """Tries a command line; 'refused' or 'accepted', or what is wrong with how it was answered."""
+
+    def begins(*_, **__):
+        raise Accepted
+
+    def hangs(*_):
+        raise Hangs
+
+    out, err = io.StringIO(), io.StringIO()
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(LONGEST)
+    try:
+        with (
+            mock.patch.object(Ongoing, "train", begins),
+            mock.patch.object(forecast, "make", _needs),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main(["sweep", *arguments, f"--out={folder / 'a.npz'}"])
+        verdict = "ended without training"
+    except Accepted:
+        verdict = "accepted"
+    except SystemExit as ended:
+        said = err.getvalue()
+        one_line = len(said.strip().splitlines()) == 1 and said.startswith("sweep: ") and "Traceback" not in said
+        verdict = "refused" if ended.code == 1 and one_line and not out.getvalue() else f"said {said!r}, {ended.code}"
+    except Hangs:
+        verdict = f"hangs for {LONGEST} s"
+    except BaseException as error:
+        verdict = f"raised {type(error).__name__}: {error}"
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    left = [path.name for path in folder.iterdir()]
+    return f"left {left}" if left else verdict
+
+
+def _needs(grid, runs, groups, where, lanes):
+    """What a forecast checks before it compiles anything."""
+    needs = tuple(forecast.need(group, where[0], lanes) for group in groups)
+    forecast.Forecast(grid, len(runs), needs, tuple(where), devices.memory(where[0])).check()
+
+
+def fuzz(count: int, seed: int) -> dict:
+    """Makes so many attempts; how many were refused and accepted, the slowest, and what went wrong."""
+    draw, verdicts, wrong, slowest = random.Random(seed), collections.Counter(), [], (0.0, "")
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(count):
+            arguments, begin = command_line(draw), time.monotonic()
+            verdict = attempt(arguments, Path(folder))
+            slowest = max(slowest, (round(time.monotonic() - begin, 2), " ".join(arguments)))
+            verdicts[verdict if verdict in ("refused", "accepted") else "wrong"] += 1
+            if verdict not in ("refused", "accepted"):
+                wrong.append(f"{arguments}: {verdict[:300]}")
+                print(wrong[-1], file=sys.stderr, flush=True)
+    return dict(verdicts, wrong=wrong, slowest=slowest)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    told = parser.parse_args()
+    found = fuzz(told.count, told.seed)
+    print(json.dumps(found))
+    sys.exit(bool(found["wrong"]))
