@@ -71,7 +71,7 @@ def find_place(process_id: int | None, num_processes: int | None, coordinator: s
             jax.distributed.initialize()
         else:
             jax.distributed.initialize(coordinator, told.count, told.number)
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # of addresses that are none come errors of several types
         why = str(error).strip().partition("\n")[0][:200]
         raise ConfigError(f"coordinator={coordinator} could not bring the processes together ({why}).") from None
     return Place(jax.process_index(), jax.process_count())
