@@ -174,7 +174,7 @@ def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"num_seeds={count} is not a number of seeds. It must be a whole number of at least 1.")
     if count > MOST_RUNS:
-        raise ConfigError(f"num_seeds={count:,} is more than {MOST_RUNS:,} runs. Try fewer.")
+        raise ConfigError(f"seed has {count:,} values, more than {MOST_RUNS:,}. Try fewer.")
     return {
         "seed" if name == "num_seeds" else name: range(count) if name == "num_seeds" else value
         for name, value in values.items()
