@@ -51,6 +51,8 @@ NEAR_MISSES = {
     "bs": "batch_size",
     "num_steps": "steps",
     "max_steps": "steps",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
     "seeds": "seed",
     "n_seeds": "num_seeds",
     "beta1": "b1",
@@ -326,6 +328,9 @@ class Config:
         choices=("float32", "tensorfloat32", "bfloat16"),
     )
     steps: int = setting(10_000, "optimizer updates a run may take", role=HOST, low=1, high=10**9)
+    epochs: int | None = setting(
+        None, "times a run may see its training rows, instead of steps", role=HOST, kind=int, low=1, high=10**9
+    )
     eval_at: str = setting("every:50", "evaluated steps: every:N, or log:N for about N log-spaced ones", role=HOST)
     stop_accuracy: float | None = setting(
         None,
@@ -353,8 +358,16 @@ class Config:
                     f"batch_rule=stream needs a task that draws new rows without end, and {self.task.name} is a finite "
                     "table. Try --batch_rule=shuffled, or --task=digits."
                 )
+            if self.epochs is not None:
+                raise ConfigError(
+                    f"epochs={self.epochs} has no meaning with batch_rule=stream, which draws new rows without end. "
+                    f"Try --steps={self.epochs}."
+                )
         else:
             self._check_split()
+            if self.epochs is not None:
+                steps = checked("steps", self.epochs * self.steps_per_epoch, settings(self)["steps"])
+                object.__setattr__(self, "steps", steps)
 
     def _check_split(self):
         num_examples, num_train = self.task.num_examples, self.num_train

@@ -130,6 +130,9 @@ def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
     """The part of meta that says which sweep it is: what all runs share, the axes, each run's seeds."""
     config = describe(runs[0].config) | {"seed": runs[0].config.seed}
     varying = {name for axis in grid.axes for overrides in axis.overrides for name in overrides}
+    if any(run.config.epochs for run in runs):
+        config["epochs"] = runs[0].config.epochs
+        varying |= {"steps"}
     if "seed" in varying:
         varying |= {f"{stream}_seed" for stream in STREAMS if getattr(grid.base, f"{stream}_seed") is None}
     seeds = {

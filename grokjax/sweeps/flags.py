@@ -265,7 +265,7 @@ def parse(
     Args:
       argv: program and arguments.
       presets: flags by name of preset; the first is the default.
-      out: default of --out.
+      out: default of --out, in which {preset} stands for the preset's name.
       switches: further flags that are on or off, with their help.
       texts: further flags whose text is handed on as it is, with their help.
 
@@ -299,7 +299,8 @@ def parse(
         preset = given.pop("preset", next(iter(presets)))
         if preset not in presets:
             raise unknown_name("preset", preset, presets)
-        given = _overridden(presets[preset], given)
+        given = _overridden(presets[preset], given, settings_by_name)
+        out = out and out.format(preset=preset)
     given.setdefault("out", out)
     return _keywords(given, {*SWEEP_SWITCHES, *switches, *texts}, settings_by_name)
 
@@ -310,13 +311,69 @@ def _with_value(argument: str, known: Mapping[str, Any]) -> str:
     return f"{argument}=true" if field is not None and field.metadata["kind"] is bool else argument
 
 
-def _overridden(preset: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The preset with the flags given put over it; --seed and --num_seeds replace each other."""
-    kept = dict(preset)
-    for one, other in (("seed", "num_seeds"), ("num_seeds", "seed")):
-        if one in given:
-            kept.pop(other, None)
-    return kept | dict(given)
+INSTEAD = (("seed", "num_seeds"), ("steps", "epochs"), ("train_fraction", "train_rows"))
+"""Flags that replace each other."""
+
+
+def _overridden(preset: Mapping[str, str], given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The preset with the flags given put over it.
+
+    A flag also replaces what the preset's variants set, and --variant='label; label' chooses some of them. Of axes that
+    advance together in the preset, values given for one choose those of the others.
+
+    Raises:
+      ConfigError: for a label that the preset has not, or a value that the preset does not zip with others.
+    """
+    replaced = {*given, *(other for pair in INSTEAD for one, other in (pair, pair[::-1]) if one in given)}
+    kept = {name: text for name, text in preset.items() if name not in replaced}
+    given = dict(given)
+    if "variant" in preset and ":" not in given.get("variant", ""):
+        variants = _chosen_variants(parse_variants(preset["variant"], known), given.pop("variant", None))
+        rest = {label: {n: v for n, v in own.items() if n not in replaced} for label, own in variants.items()}
+        kept["variant"] = variant_text({label: own for label, own in rest.items() if own}) or None
+    if "zip" in kept:
+        groups = [_still_zipped(group.split(","), preset, given, kept, known) for group in kept["zip"].split(";")]
+        kept["zip"] = ";".join(",".join(group) for group in groups if len(group) > 1) or None
+    return {name: text for name, text in (kept | given).items() if text is not None}
+
+
+def _chosen_variants(variants: Mapping[str, Any], labels: str | None) -> Mapping[str, Any]:
+    """Those of a preset's variants that --variant names by label; all if it names none."""
+    chosen = list(variants) if labels is None else [label.strip() for label in labels.split(";") if label.strip()]
+    for label in chosen:
+        if label not in variants:
+            raise unknown_name("variant", label, variants)
+    return {label: variants[label] for label in chosen}
+
+
+def _still_zipped(group: list[str], preset, given, kept: dict[str, str], known) -> list[str]:
+    """The names of a preset's zipped group that still have lists; in `kept`, those of its values that are asked for."""
+
+    def values(name, text):
+        read = parse_values(name, text, known[name].metadata["kind"], known[name].metadata["optional"])
+        return read if isinstance(read, list) else [read]
+
+    others = [name for name in group if name in kept]
+    for name in group:
+        if name in given and others:
+            asked, zipped = values(name, given[name]), values(name, preset[name])
+            if lost := [value for value in asked if value not in zipped]:
+                raise ConfigError(
+                    f"{name}={lost[0]} has no {others[0]} in this preset, which has {name}={preset[name]} with "
+                    f"{others[0]}={preset[others[0]]}. Give --{others[0]} too, or one of these."
+                )
+            for other in others:
+                texts = kept[other].split(",")
+                kept[other] = ",".join(texts[zipped.index(value)] for value in asked)
+    return [name for name in group if len(values(name, (kept | given).get(name, "0"))) > 1]
+
+
+def variant_text(variants: Mapping[str, Mapping[str, Any]]) -> str:
+    """Labelled configurations as --variant takes them: what `parse_variants` reads."""
+    return "; ".join(
+        f"{label}: " + " ".join(f"{name}={shlex.quote(str(value))}" for name, value in chosen.items())
+        for label, chosen in variants.items()
+    )
 
 
 def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -369,7 +426,8 @@ def main(
             raise ConfigError("There is no --out to write the result to. Try --out=results/sweep.npz.")
         grid = sweep(**keywords)
         if grid is not None:
-            print(format_summary(summary(grid, by="train_fraction" if "train_fraction" in grid.dims else None)))
+            by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
+            print(format_summary(summary(grid, by=by or None)))
 
     guarded(run, argv, doc=doc, presets=presets, out=out)
 

@@ -45,6 +45,11 @@ class Axis:
     def __len__(self):
         return len(self.overrides)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the first coordinate names the points, and the others what they set."""
+        return any(self.names[0] not in overrides for overrides in self.overrides)
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -83,7 +88,7 @@ class Grid:
         return " ".join(
             f"{name}={labels[i]}"
             for axis, i in zip(self.axes, run.index, strict=True)
-            for name, labels in zip(axis.names, axis.labels, strict=True)
+            for name, labels in list(zip(axis.names, axis.labels, strict=True))[: 1 if axis.labelled else None]
         )
 
     def runs(self) -> list[Run]:
@@ -119,7 +124,8 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     Args:
       base: what the values do not say.
       values: by name. A scalar sets all runs; a sequence or range makes an axis; a mapping makes an axis whose
-        points are its keys, each giving the settings of its value. `num_seeds=n` is short for `seed=range(n)`.
+        points are its keys, each giving the settings of its value; what all of them set is a coordinate along it.
+        `num_seeds=n` is short for `seed=range(n)`.
       zipped: groups of names whose axes advance together, as one axis under the first name.
 
     Returns:
@@ -134,7 +140,8 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
             if not all(isinstance(overrides, Mapping) for overrides in value.values()):
                 raise ConfigError(f"{name} must map labels to settings, such as {{'a': {{'weight_decay': 0.0}}}}.")
             points = [dict(overrides) for overrides in value.values()]
-            axes[name] = Axis((name,), (tuple(map(str, value)),), tuple(points))
+            coords = {name: tuple(map(str, value))} | _shared_settings(points)
+            axes[name] = Axis(tuple(coords), tuple(coords.values()), tuple(points))
         elif _is_scalar(value):
             fixed[name] = value
         else:
@@ -146,9 +153,6 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     for name, axis in axes.items():
         if not len(axis):
             raise ConfigError(f"{name} has no value, so the grid is empty. Give it at least one.")
-        labels = axis.labels[0]
-        if twice := [label for i, label in enumerate(labels) if label in labels[:i]]:
-            raise ConfigError(f"{name}={twice[0]} is given twice. Each value of an axis may stand once.")
     for name, axis in axes.items():
         mine = {n for overrides in axis.overrides for n in overrides}
         if twice := mine & {n for other in axes if other != name for o in axes[other].overrides for n in o}:
@@ -161,9 +165,22 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
         if name not in known:
             raise unknown_name("setting", name, known)
     grid = Grid(base, fixed, _zip_axes(axes, zipped))
+    for axis in grid.axes:
+        told = axis.labels[0] if axis.labelled else list(zip(*axis.labels, strict=True))
+        if twice := [label for i, label in enumerate(told) if label in told[:i]]:
+            names = axis.names[:1] if axis.labelled else axis.names
+            values = twice[:1] if axis.labelled else twice[0]
+            given = f"{','.join(names)}={','.join(map(str, values))}"
+            raise ConfigError(f"{given} is given twice. Each value of an axis may stand once.")
     if math.prod(grid.shape) > MOST_RUNS:
         raise ConfigError(f"The grid has {math.prod(grid.shape):,} runs, more than {MOST_RUNS:,}. Try fewer values.")
     return grid
+
+
+def _shared_settings(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
+    """The settings that all points give a plain value, with their values."""
+    names = [n for n in (points[0] if points else ()) if all(isinstance(p.get(n), str | int | float) for p in points)]
+    return {name: tuple(point[name] for point in points) for name in names}
 
 
 def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,6 +327,10 @@ def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
         if which in overrides:
             parts[which] = _component(which, overrides[which])
     changes = {which: {} for which in (*COMPONENTS, "run")}
+    if "steps" in overrides:
+        if overrides.get("epochs") is not None:
+            raise ConfigError("steps and epochs are both given, and either is the budget. Leave one out.")
+        changes["run"]["epochs"] = None
     for name, value in overrides.items():
         if name in COMPONENTS:
             continue
@@ -344,6 +365,7 @@ def told(config: Config) -> dict[str, dict[str, Any]]:
     """All that decides a run's numbers, JSON-able: each component's kind and every field of it, and the run's own."""
     run = {name: getattr(config, name) for name in settings(Config) if name != "seed"}
     run |= {f"{stream}_seed": seed for stream, seed in config.seeds.items()}
+    del run["epochs"]  # which the steps tell
     if config.train_rows is not None:
         run["train_fraction"] = None
     if config.batch_rule == "stream":

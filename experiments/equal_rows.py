@@ -1,0 +1,23 @@
+"""The control for PKU-3: two moduli with as many training rows, not the same share of the table.
+
+A smaller modulus at the same train fraction has fewer training rows. Whether it groks more for being smaller or for
+having fewer rows is seen where the rows are equal. Source: the PKU study's claim on figures 1 to 3; the control is
+ours. The rest is `modular_addition`.
+
+  --preset=quick   modulus 31 and 47 with 672 rows (fractions .7 and .304), 3 seeds, 6,000 steps
+  --preset=paper   modulus 47 and 97 with 1,546 rows (fractions .7 and .164), 5 seeds, 15,000 steps
+  --preset=claim   the same with ten seeds
+
+Command: `python experiments/equal_rows.py`, then `python figures/equal_rows.py`.
+"""
+
+from pku import TRANSFORMER
+
+from grokjax.sweeps.flags import main
+
+QUICK = TRANSFORMER | dict(modulus="31,47", train_rows="672", num_seeds="3", batch_size="256", steps="6000")
+PAPER = QUICK | dict(modulus="47,97", train_rows="1546", num_seeds="5", steps="15000")
+
+if __name__ == "__main__":
+    presets = {"quick": QUICK, "paper": PAPER, "claim": PAPER | dict(num_seeds="10")}
+    main(doc=__doc__, presets=presets, out="results/equal_rows-{preset}.npz")

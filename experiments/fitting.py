@@ -1,0 +1,33 @@
+"""How soon each model fits its training set, at two moduli: steps and epochs to 99 % training accuracy.
+
+Claim: PKU-5. Source: the PKU study's text on figure 3; the settings are those of `modular_addition` and
+`architectures` at train fraction .3, with budgets that only fitting needs.
+
+  --preset=quick   modulus 47 and 97 as in the source, two seeds
+  --preset=paper   five seeds
+  --preset=claim   ten seeds
+
+Command: `python experiments/fitting.py`, then `python figures/fitting.py`.
+"""
+
+from architectures import MODELS
+from pku import DATA, labelled
+
+from grokjax.sweeps.flags import main
+
+ADAM = dict(b1="0.96", b2="0.99", dropout="0")
+ARMS = {
+    "Transformer": dict(
+        model="encoder_decoder", learning_rate="1e-3", batch_size="256", b1="0.9", b2="0.98", dropout="0.1", steps=2000
+    ),
+    "LSTM": MODELS["LSTM"] | ADAM | dict(steps=4000),
+    "MLP": MODELS["MLP"] | ADAM | dict(steps=60_000),
+    "ResNet": MODELS["ResNet"] | ADAM | dict(steps=60_000),
+}
+QUICK = DATA | dict(
+    variant=labelled(*ARMS.items()), modulus="47,97", train_fraction="0.3", num_seeds="2", stop_accuracy="0.99"
+)
+
+if __name__ == "__main__":
+    presets = {"quick": QUICK, "paper": QUICK | dict(num_seeds="5"), "claim": QUICK | dict(num_seeds="10")}
+    main(doc=__doc__, presets=presets, out="results/fitting-{preset}.npz")

@@ -1,0 +1,23 @@
+"""Grokking of the Transformer on x+y mod p over its width: does a stronger model grok more strongly?
+
+Claim: PKU-15. Source: the PKU study's discussion; the sweep is ours, with the settings of `modular_addition`. A run
+ends once validation accuracy has held 99 %.
+
+  --preset=quick   modulus 31, fraction .5, widths 32, 64 and 128, two seeds, 6,000 steps: leaves out width 256
+  --preset=paper   modulus 97, fraction .3, widths 32 to 256, 5 seeds, 5,000 epochs
+  --preset=claim   the same with ten seeds
+
+Command: `python experiments/width.py`, then `python figures/width.py`.
+"""
+
+from pku import TRANSFORMER
+
+from grokjax.sweeps.flags import main
+
+SHARED = TRANSFORMER | dict(batch_size="256", stop_accuracy="0.99")
+QUICK = SHARED | dict(modulus="31", train_fraction="0.5", width="32,64,128", num_seeds="2", steps="6000")
+PAPER = SHARED | dict(modulus="97", train_fraction="0.3", width="32,64,128,256", num_seeds="5", epochs="5000")
+
+if __name__ == "__main__":
+    presets = {"quick": QUICK, "paper": PAPER, "claim": PAPER | dict(num_seeds="10")}
+    main(doc=__doc__, presets=presets, out="results/width-{preset}.npz")
