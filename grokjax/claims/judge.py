@@ -1,0 +1,135 @@
+"""Judging all claims whose results exist."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from grokjax import results
+from grokjax.analysis.statistics import holm
+from grokjax.claims import pku
+from grokjax.claims.rules import Rule, registry
+from grokjax.claims.runs import Runs
+from grokjax.claims.verdicts import Part, together
+
+FUNCTIONS = pku.CLAIMS
+"""What judges a claim, by id: (runs by experiment, rule, preset, level) -> `Judged`."""
+
+BESIDE = (50, 90, 95)
+"""Accuracy levels at which a claim is judged beside the registered one of 99 %."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What was found of one claim on the results of one preset.
+
+    Attributes:
+      rule: of the claim.
+      preset: whose results.
+      files: the results read.
+      parts, controls: what decides, and what is told beside it.
+      verdict: `together` of the parts; a claim is refuted only on the source's own setting.
+      scaled: whether runs of another setting than the source's are among the parts.
+      p_value, adjusted: the largest of the parts', and by Holm's method within the source and preset; NaN without.
+      beside: the verdict at other accuracy levels, where the claim depends on one.
+      runs: how many were read.
+    """
+
+    rule: Rule
+    preset: str
+    files: Sequence[str]
+    parts: Sequence[Part]
+    controls: Sequence[Part]
+    verdict: str
+    scaled: bool
+    p_value: float
+    adjusted: float
+    beside: Mapping[int, str]
+    runs: int
+
+
+def presets_in(folders: Sequence[str | Path]) -> dict[str, dict[str, Path]]:
+    """The files named EXPERIMENT-PRESET.npz: {experiment: {preset: path}}; of equal names that in the first folder."""
+    found: dict[str, dict[str, Path]] = {}
+    for folder in map(Path, folders):
+        for path in sorted(folder.glob("*-*.npz")):
+            if name := re.fullmatch(r"(\w+)-(\w+)", path.stem):
+                found.setdefault(name[1], {}).setdefault(name[2], path)
+    return found
+
+
+def judge_all(folders: Sequence[str | Path]) -> list[Judgement]:
+    """Every claim of the registry on every preset that has results of the claim's experiments, in the registry's order.
+
+    Raises:
+      ResultError: if a result cannot be read.
+    """
+    files = presets_in(folders)
+    read = {path: Runs.of(results.load(path)) for name in _experiments() for path in files.get(name, {}).values()}
+    found = []
+    for rule in registry().values():
+        presets = dict.fromkeys(preset for name in rule.results for preset in files.get(name, {}))
+        for preset in presets:
+            paths = {name: files[name][preset] for name in rule.results if preset in files.get(name, {})}
+            found.append(judge(rule, preset, {name: read[path] for name, path in paths.items()}, paths))
+    found = [one for one in found if one.parts]
+    return _adjusted(found)
+
+
+def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[str, Path]) -> Judgement:
+    """One claim on the results of one preset, p-values not yet adjusted.
+
+    Args:
+      rule: of the claim.
+      preset: whose results.
+      evidence: runs by experiment; of several experiments some may be missing.
+      paths: of their files.
+    """
+    evidence = {name: runs for name, runs in evidence.items() if len(runs)}
+    judged = FUNCTIONS[rule.id](evidence, rule, preset, 99)
+    scaled = any(not _own(runs, rule) for runs in judged.used)
+    told = {level: FUNCTIONS[rule.id](evidence, rule, preset, level) for level in BESIDE if judged.by_level}
+    p_values = [part.estimate.p_value for part in judged.parts if not math.isnan(part.estimate.p_value)]
+    return Judgement(
+        rule=rule,
+        preset=preset,
+        files=[path.name for path in paths.values()],
+        parts=judged.parts,
+        controls=judged.controls,
+        verdict=together(judged.parts),
+        scaled=scaled,
+        p_value=max(p_values, default=math.nan),
+        adjusted=math.nan,
+        beside={level: together(other.parts) for level, other in told.items()},
+        runs=sum(len(runs) for runs in judged.used),
+    )
+
+
+def _experiments() -> list[str]:
+    return list(dict.fromkeys(name for rule in registry().values() for name in rule.results))
+
+
+def _own(runs: Runs, rule: Rule) -> bool:
+    """Whether all of these runs are of the source's own setting."""
+    return all(
+        name in runs.table and all(any(_same(value, one) for one in allowed) for value in runs.values(name))
+        for name, allowed in rule.own.items()
+    )
+
+
+def _same(value, other) -> bool:
+    return math.isclose(value, other, rel_tol=1e-6) if isinstance(other, float) else value == other
+
+
+def _adjusted(found: Sequence[Judgement]) -> list[Judgement]:
+    """The judgements with p-values adjusted within each source and preset."""
+    groups: dict[tuple, list[int]] = {}
+    for i, one in enumerate(found):
+        if not math.isnan(one.p_value):
+            groups.setdefault((one.rule.source, one.preset), []).append(i)
+    found = list(found)
+    for places in groups.values():
+        for i, value in zip(places, holm([found[i].p_value for i in places]), strict=True):
+            found[i] = dataclasses.replace(found[i], adjusted=value)
+    return found

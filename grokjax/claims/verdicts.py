@@ -1,0 +1,124 @@
+"""From an estimate to a verdict: one set of rules for all claims."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from grokjax.analysis.statistics import Estimate, location, share
+from grokjax.claims.rules import Rule
+
+VERDICTS = ("reproduced", "partly", "refuted", "no effect", "inconclusive", "not run")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One cell or arm of a claim.
+
+    Attributes:
+      label: which.
+      unit: of the estimate: 'ln ratio', 'points' or 'share'.
+      estimate: with its interval.
+      verdict: one of `VERDICTS`.
+      note: why the verdict is not what the interval says, if so.
+    """
+
+    label: str
+    unit: str
+    estimate: Estimate
+    verdict: str
+    note: str = ""
+
+
+def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **changes) -> Part:
+    """A part whose prediction is an effect above 0.
+
+    *Reproduced*: the interval lies above 0 and the estimate is the smallest effect or more. *Partly*: the interval lies
+    above 0, the estimate is less. *No effect*: the interval lies within +- the smallest effect. *Refuted*: it lies below
+    minus the smallest effect. *Inconclusive*: none of these, or fewer runs than the registry asks for.
+
+    Args:
+      rule: of the claim.
+      label: of the part.
+      values: one per run or seed-pair; positive as predicted.
+      **changes: `smallest` and `unit`, where this part's are not the rule's.
+    """
+    found, smallest = location(values), changes.get("smallest", rule.smallest)
+    if found.runs and -smallest <= found.low and found.high <= smallest:
+        verdict = "no effect"
+    elif found.low > 0:
+        verdict = "reproduced" if found.value >= smallest else "partly"
+    else:
+        verdict = "refuted" if found.high < -smallest else "inconclusive"
+    return _enough(rule, label, found, verdict, changes)
+
+
+def no_more(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **changes) -> Part:
+    """A part whose prediction is that the effect, if any, is smaller than the smallest of interest.
+
+    *Reproduced*: the interval lies below the smallest effect. *Refuted*: it lies above. Else *inconclusive*. With
+    `about=True` the prediction is an interval within +- the smallest effect, and one beyond it on either side refutes.
+    """
+    found, smallest = location(values), changes.get("smallest", rule.smallest)
+    about = changes.pop("about", False)
+    if found.high < smallest and (not about or found.low > -smallest):
+        verdict = "reproduced"
+    elif found.low > smallest or (about and found.high < -smallest):
+        verdict = "refuted"
+    else:
+        verdict = "inconclusive"
+    return _enough(rule, label, found, verdict, changes)
+
+
+def majority(rule: Rule, label: str, hits: Sequence[bool] | np.ndarray) -> Part:
+    """A part whose prediction is that most runs do something.
+
+    *Reproduced*: the exact interval of the share lies above one half, and the share above it by the smallest effect or
+    more; *partly*: by less. *Refuted*: the interval lies below one half, the share by the smallest effect or more. Else
+    *inconclusive*.
+    """
+    found = share(np.asarray(hits, bool))
+    if found.low > 0.5:
+        verdict = "reproduced" if found.value >= 0.5 + rule.smallest else "partly"
+    else:
+        verdict = "refuted" if found.high < 0.5 and found.value <= 0.5 - rule.smallest else "inconclusive"
+    return _enough(rule, label, found, verdict, {"unit": "share"})
+
+
+def without_interval(rule: Rule, label: str, value: float, *, about: bool = False, **changes) -> Part:
+    """A part of which a source recorded one number: judged by it alone, as `effect` or `no_more` judge intervals."""
+    smallest = changes.get("smallest", rule.smallest)
+    if about:
+        verdict = "reproduced" if abs(value) <= smallest else "refuted"
+    elif abs(value) < smallest:
+        verdict = "no effect"
+    else:
+        verdict = "reproduced" if value > 0 else "refuted"
+    found = Estimate(value, np.nan, np.nan, np.nan, 1)
+    return Part(label, changes.get("unit", rule.unit), found, verdict, "one recorded number, no interval")
+
+
+def together(parts: Sequence[Part]) -> str:
+    """The verdict on a claim of several parts.
+
+    *Reproduced* if all are; *partly* if some are, wholly or partly; *no effect* if none has one; *refuted* if each is
+    refuted or without effect; otherwise *inconclusive*. Without parts, *not run*.
+    """
+    found = [part.verdict for part in parts]
+    if not found:
+        return "not run"
+    if all(verdict == "reproduced" for verdict in found):
+        return "reproduced"
+    if any(verdict in ("reproduced", "partly") for verdict in found):
+        return "partly"
+    if all(verdict == "no effect" for verdict in found):
+        return "no effect"
+    return "refuted" if all(verdict in ("refuted", "no effect") for verdict in found) else "inconclusive"
+
+
+def _enough(rule: Rule, label: str, found: Estimate, verdict: str, changes) -> Part:
+    """The part, inconclusive where it has fewer runs than the registry asks for."""
+    note = ""
+    if found.runs < rule.seeds:
+        verdict, note = "inconclusive", f"{found.runs} of the {rule.seeds} runs that a verdict needs"
+    return Part(label, changes.get("unit", rule.unit), found, verdict, note)

@@ -1,0 +1,126 @@
+"""Estimates and their intervals, against counting by hand and simulated coverage."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grokjax.analysis.statistics import (
+    difference,
+    holm,
+    location,
+    log_rank,
+    log_ratio,
+    restricted_mean_log,
+    share,
+    survival,
+)
+
+INF = math.inf
+
+
+def test_the_mean_of_finite_values_has_students_interval():
+    # Of 1..5: mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445.
+    found = location([1, 2, 3, 4, 5])
+    reach = 2.776445 * math.sqrt(2.5 / 5)
+    assert found.value == 3 and found.runs == 5
+    assert (found.low, found.high) == pytest.approx((3 - reach, 3 + reach), rel=1e-6)
+    assert found.p_value == pytest.approx(0.013236, rel=1e-3)  # t = 4.2426 on 4 degrees of freedom
+
+
+@pytest.mark.parametrize(("n", "place"), [(6, 1), (7, 1), (8, 1), (9, 2), (10, 2), (11, 2), (12, 3)])
+def test_with_a_run_that_never_came_the_median_lies_between_order_statistics(n, place):
+    values = [*range(1, n), INF]
+    found = location(values)
+    assert (found.low, found.high) == (values[place - 1], values[n - place])
+    enclosed = sum(math.comb(n, k) for k in range(place, n - place + 1)) / 2**n
+    wider = sum(math.comb(n, k) for k in range(place + 1, n - place)) / 2**n
+    assert enclosed >= 0.95 > wider
+
+
+def test_fewer_than_six_values_with_an_infinite_one_bound_nothing():
+    assert location([1, 2, 3, 4, INF])[:3] == (3, -INF, INF)
+
+
+def test_the_sign_test_leaves_out_ties():
+    assert location([0, 0, 1, 2, 3, INF]).p_value == pytest.approx(2 * 0.5**4)
+    assert location([0, 0, INF, -INF]).p_value == 1
+    assert location([0.0] * 5 + [-INF]).p_value == 1
+
+
+def test_values_that_do_not_vary_are_certain():
+    assert location([2.0] * 6) == (2, 2, 2, 0, 6)
+    assert location([0.0] * 6).p_value == 1
+
+
+def test_few_and_wrong_values():
+    assert math.isnan(location([]).value) and location([]).runs == 0
+    assert location([4.0]) == (4, -INF, INF, 1, 1)
+    with pytest.raises(ValueError, match="NaN"):
+        location([1.0, math.nan])
+
+
+def test_the_median_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    draws = np.where(rng.random((4000, 10)) < 0.3, INF, rng.standard_normal((4000, 10)) + 1)
+    median = float(
+        np.quantile(np.sort(np.where(rng.random(200_000) < 0.3, 1e9, rng.standard_normal(200_000) + 1)), 0.5)
+    )
+    found = [location(row) for row in draws if np.isinf(row).any()]
+    covered = np.mean([low <= median <= high for _, low, high, _, _ in found])
+    assert 0.96 < covered < 0.99  # 97.9 % by the binomial
+
+
+def test_a_share_has_the_exact_binomial_interval():
+    found = share(np.ones(6, bool))
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.025 ** (1 / 6))  # P(6 of 6 | low) = 2.5 %
+    assert found.p_value == pytest.approx(2 * 0.5**6)
+    assert math.isnan(share(np.zeros(0, bool)).value)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(deadline=None)
+def test_holm_keeps_the_order_and_never_lowers(p_values):
+    adjusted = holm(p_values)
+    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+    for (p, a), (q, b) in itertools.combinations(zip(p_values, adjusted, strict=True), 2):
+        assert (a <= b) if p <= q else (b <= a)
+
+
+def test_crossings_in_one_bracket_are_a_tie():
+    one, none = np.array([200.0, 200.0, INF, INF, 100.0]), np.array([150.0, 100.0, INF, 100.0, INF])
+    found = log_ratio(one, none, np.array([100, 150, 900, 900, 50]), np.array([90, 90, 900, 90, 900]))
+    assert found == pytest.approx([0, math.log(2), 0, INF, -INF])
+
+
+def test_equal_infinities_do_not_differ():
+    found = difference(np.array([INF, INF, 1.0, -INF]), np.array([INF, 2.0, INF, INF]))
+    assert found.tolist() == [0, INF, -INF, -INF]
+
+
+def test_survival_by_hand():
+    # 4 runs: one crosses at 10, one is censored at 15, one crosses at 20, one never in 30.
+    found = survival(np.array([10.0, INF, 20.0, INF]), np.array([30, 15, 30, 30]))
+    at = dict(zip(found.steps, found.share, strict=True))
+    assert at[0] == 1 and at[10] == pytest.approx(3 / 4) and at[20] == pytest.approx(3 / 4 / 2)
+    assert ((found.low <= found.share) & (found.share <= found.high)).all()
+
+
+def test_the_log_rank_test_tells_early_from_late_and_not_like_from_like():
+    early, late, last = np.arange(1.0, 11), np.arange(101.0, 111), np.full(10, 200)
+    assert log_rank(early, last, late, last) < 1e-4
+    assert log_rank(early, last, early, last) == pytest.approx(1)
+    assert log_rank(np.full(10, INF), last, np.full(10, INF), last) == 1
+
+
+def test_the_restricted_mean_counts_who_never_came_at_the_horizon():
+    assert restricted_mean_log(np.array([10.0, INF]), 1000) == pytest.approx(100)

@@ -1,0 +1,308 @@
+"""Each claim on made-up results that must come out reproduced, partly, refuted, without effect, and inconclusive."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grokjax.claims import pku, registry, together
+from grokjax.claims.runs import Runs
+
+SEEDS = 8
+STEP = np.array([0, 50, 100, 1000, 10_000])
+ALTERNATING = np.array([-1.0, 1.0] * (SEEDS // 2))
+EFFECTS = {
+    "reproduced": 2 + 0.2 * ALTERNATING,
+    "partly": 0.8 + 0.5 * ALTERNATING,
+    "no effect": 0.3 * ALTERNATING,
+    "inconclusive": 0.5 + 3 * ALTERNATING,
+    "refuted": -2 + 0.2 * ALTERNATING,
+}
+"""Per verdict, the effects of eight seeds in units of the smallest of interest: 'partly' has the interval 0.8 +- 0.45
+(Student's t, 7 degrees of freedom), above 0 and not within 1; and so on."""
+
+NONE, LARGE = 0 * ALTERNATING, EFFECTS["reproduced"]
+MOST = {"reproduced": [1] * 8, "partly": [1] * 28 + [0] * 12, "inconclusive": [1, 0] * 4, "refuted": [0] * 8}
+"""Per verdict, which runs do what is claimed: 28 of 40 are 70 % with an interval from 53 %."""
+
+NOT_MORE = {"reproduced": NONE, "refuted": LARGE, "inconclusive": EFFECTS["inconclusive"], "partly": LARGE}
+"""Per verdict of the claim, effects of a part that is predicted to have none."""
+
+
+def made(cells):
+    """Runs from cells (settings, per-seed columns); a crossing's bracket lies close below it."""
+    tables, curves = [], {}
+    for settings, columns in cells:
+        known = {name: np.asarray(value, float) for name, value in columns.items() if np.ndim(value) < 2}
+        n = len(next(iter(known.values())))
+        known = {"train": np.full(n, 100.0), "val": np.full(n, 100.0)} | known
+        table = pd.DataFrame({"seed": range(n), "last_step": float(STEP[-1]), "num_train": 500, "steps_per_epoch": 3})
+        for level in (50, 90, 95, 99):
+            for part in ("train", "val"):
+                table[f"steps_to_{part}_{level}"] = known[part]
+                table[f"steps_to_{part}_{level}_bracket"] = np.minimum(known[part], 1e9) * (1 - 1e-9)
+        more = {name: value for name, value in known.items() if name not in ("train", "val")}
+        tables.append(table.assign(**more, **settings))
+        for name, value in columns.items():
+            if np.ndim(value) == 2:
+                curves.setdefault(name, []).append(value)
+    joined = pd.concat(tables, ignore_index=True)
+    return Runs(joined, STEP, {name: np.concatenate(values) for name, values in curves.items()})
+
+
+def scaled(name, effects):
+    return np.asarray(effects) * registry()[name].smallest
+
+
+def times(effects):
+    """Validation crossings that lie by these ln ratios above training's of 100."""
+    return dict(val=100 * np.exp(effects))
+
+
+def rising(effects, name="val_accuracy"):
+    """A curve that gains these after step 100."""
+    return {name: np.stack([np.full(len(effects), 0.2)] * 3 + [0.2 + np.asarray(effects)] * 2, axis=1)}
+
+
+def pku_1(v):
+    fractions = [(p, a) for p in (47, 97) for a in (0.3, 0.5, 0.7)]
+    cells = [(dict(modulus=p, train_fraction=a), times(scaled("PKU-1", EFFECTS[v]))) for p, a in fractions]
+    return dict(modular_addition=made(cells))
+
+
+def pku_2(v):
+    effects = scaled("PKU-2", EFFECTS[v])
+    cells = [
+        (dict(model=model, modulus=47, train_fraction=a), times(1 + effects * (a == 0.3)))
+        for model in ("encoder_decoder", "mlp")
+        for a in (0.3, 0.5, 0.7)
+    ]
+    return dict(
+        modular_addition=made([c for c in cells if c[0]["model"] == "encoder_decoder"]),
+        architectures=made([c for c in cells if c[0]["model"] == "mlp"]),
+    )
+
+
+def pku_3(v):
+    effects = scaled("PKU-3", EFFECTS[v])
+    cells = [(dict(modulus=p, train_fraction=0.5), times(1 + effects * (p == 47))) for p in (47, 97)]
+    return dict(modular_addition=made(cells), equal_rows=made(cells))
+
+
+def pku_4(v):
+    effects = scaled("PKU-4", EFFECTS[v])
+    curves = rising(effects, "unswapped_accuracy") | rising(effects)
+    return dict(
+        architectures=made(
+            [(dict(model=m, modulus=47, train_fraction=0.3), times(NONE) | curves) for m in ("lstm", "mlp", "resnet")]
+        )
+    )
+
+
+def pku_5(v):
+    cells = []
+    for model in ("encoder_decoder", "lstm", "mlp", "resnet"):
+        effects = scaled("PKU-5", EFFECTS[v] if model in ("mlp", "resnet") else NOT_MORE[v])
+        cells += [
+            (dict(model=model, modulus=p), dict(train=100 * np.exp(effects * (p == 97)), val=np.full(SEEDS, 1e4)))
+            for p in (47, 97)
+        ]
+    return dict(fitting=made(cells))
+
+
+def optimizers(arms):
+    cells = [
+        (
+            dict(variant=label, train_fraction=a),
+            times(NONE) | dict(max_val_accuracy=0.5 + np.asarray(effects) * (a > 0.3)),
+        )
+        for label, effects in arms.items()
+        for a in (0.3, 0.5)
+    ]
+    return made(cells)
+
+
+def pku_6(v):
+    effects = scaled("PKU-6", EFFECTS[v])
+    cells = [
+        (dict(variant=label, train_fraction=a), times(NONE) | dict(max_val_accuracy=0.5 + more))
+        for label, more in {"Adam 1e-4, dropout .1": effects, "Adam 1e-4": NONE}.items()
+        for a in (0.3, 0.5)
+    ]
+    return dict(optimizers=made(cells))
+
+
+def pku_7(v):
+    over, about = 2 * scaled("PKU-7", EFFECTS[v]), 2 * NOT_MORE[v] * pku.LIKE_ADAM  # at one of two fractions
+    return dict(
+        optimizers=optimizers({"AdamW 5e-4, decay 1": over + about, "AdamW 5e-4, decay .05": about, "Adam 1e-4": NONE})
+    )
+
+
+def pku_8(v):
+    return dict(optimizers=optimizers({"SGD 1e-2, momentum .9": scaled("PKU-8", EFFECTS[v])}))
+
+
+def pku_9(v):
+    effects = scaled("PKU-9", EFFECTS[v])
+    arms = {"RMSprop": effects, "RMSprop, momentum .9": NONE, "Adam, b1 0": effects, "Adam, b1 .9": NONE}
+    cells = [
+        (dict(variant=label, learning_rate=5e-4), times(more) | dict(max_val_accuracy=NONE))
+        for label, more in arms.items()
+    ]
+    return dict(momentum=made(cells))
+
+
+def pku_10(v):
+    hits = np.array(MOST[v], bool)
+    does = {
+        2: dict(max_val_accuracy=np.where(hits, 0.1, 0.9), val=np.full(len(hits), np.inf)),
+        3: dict(max_val_accuracy=np.ones(len(hits)), val=np.where(hits, 1000.0, 110.0)),
+        4: dict(max_val_accuracy=np.ones(len(hits)), train=np.where(hits, np.inf, 100.0)),
+    }
+    base = dict(modulus=17, dropout=0.1, learning_rate=7e-4)
+    return dict(operands=made([(base | dict(operands=k), columns) for k, columns in does.items()]))
+
+
+def pku_11(v):
+    groks, none = scaled("PKU-11", EFFECTS[v]), scaled("PKU-11", NOT_MORE[v])
+    base = dict(modulus=31, dropout=0.1, learning_rate=7e-4)
+    return dict(operands=made([(base | dict(operands=2), times(groks)), (base | dict(operands=3), times(none))]))
+
+
+def kinds(name, v, kinds_of, fraction):
+    effects = scaled(name, EFFECTS[v])
+    return made(
+        [(dict(variant=f"{kind}, alpha={fraction}"), times(1 + effects * (kind == "ordered"))) for kind in kinds_of]
+    )
+
+
+def pku_12(v):
+    return dict(ordered_pairs=kinds("PKU-12", v, ("ordered", "all", "all, as many rows", "all, split by pair"), 0.3))
+
+
+def pku_13(v):
+    return dict(ordered_triples=kinds("PKU-13", v, ("ordered", "all", "all, as many rows"), 0.3))
+
+
+def pku_14(v):
+    peak = np.exp(scaled("PKU-14", EFFECTS[v]))
+    loss = np.stack([np.ones(SEEDS), np.zeros(SEEDS), peak, np.zeros(SEEDS), np.zeros(SEEDS)], axis=1)
+    cells = [(dict(modulus=47, train_fraction=a), dict(val=np.full(SEEDS, 1e3), val_loss=loss)) for a in (0.3, 0.5)]
+    return dict(modular_addition=made(cells))
+
+
+def pku_15(v):
+    slopes = scaled("PKU-15", EFFECTS[v])
+    return dict(width=made([(dict(width=w), times(2 + slopes * np.log(w / 64))) for w in (32, 64, 128)]))
+
+
+def pku_16(v):
+    hits = np.array(MOST[v], bool)
+    curve = dict(train_softmax_collapse=np.zeros((len(hits), len(STEP))))
+    return dict(no_regularisation=made([(dict(loss_dtype="float32"), dict(val=np.where(hits, 200, np.inf)) | curve)]))
+
+
+def pku_17(v):
+    effects = scaled("PKU-17", EFFECTS[v])
+    cells = [
+        (dict(model=m, train_fraction=0.3, learning_rate=rate, batch_size=batch), times(NONE) | rising(more))
+        for m in ("mlp", "resnet")
+        for rate, batch, more in ((1e-4, 40, effects), (7e-4, 80, NONE), (1e-4, 80, LARGE), (7e-4, 40, LARGE))
+    ]
+    return dict(step_and_batch=made(cells))
+
+
+def pku_18(v):
+    return dict(
+        ordered_triples=kinds("PKU-18", v, ("ordered", "all"), 0.3),
+        ordered_pairs=made([(dict(variant=f"{kind}, alpha=0.7"), times(1 + NONE)) for kind in ("ordered", "all")]),
+    )
+
+
+def pku_19(v):
+    effects = scaled("PKU-19", EFFECTS[v])
+    base = dict(modulus=17, dropout=0.1, learning_rate=7e-4)
+    return dict(
+        operands=made([(base | dict(operands=2), times(1 + effects)), (base | dict(operands=3), times(1 + NONE))])
+    )
+
+
+def pku_p8(v):
+    far = np.where(np.array(MOST[v], bool), 1e-5, 1.0)
+    return dict(minimum_norm=made([(dict(init_scale=0.0), times(0 * far) | dict(distance=np.stack([far] * 5, 1)))]))
+
+
+MADE = {name: globals()[name.lower().replace("-", "_")] for name in registry()}
+SHARES = ("PKU-10", "PKU-16", "PKU-P8")
+"""Claims of a share of runs, which has no 'no effect'."""
+WITH_NONE_PREDICTED = ("PKU-5", "PKU-7", "PKU-11")
+"""Claims one part of which predicts no effect, so that none anywhere is part of what is claimed: partly."""
+CASES = [
+    pytest.param(name, verdict, id=f"{name}-{verdict}")
+    for name in MADE
+    for verdict in EFFECTS
+    if not (verdict == "no effect" and name in (*SHARES, *WITH_NONE_PREDICTED))
+]
+
+
+@pytest.mark.parametrize(("name", "verdict"), CASES)
+def test_a_claim_comes_out_as_its_results_were_made(name, verdict):
+    judged = pku.CLAIMS[name](MADE[name](verdict), registry()[name], "paper", 99)
+    assert judged.parts and together(judged.parts) == verdict, [(p.label, p.verdict, p.estimate) for p in judged.parts]
+
+
+@pytest.mark.parametrize("name", WITH_NONE_PREDICTED)
+def test_no_effect_where_one_part_predicts_none_is_partly_what_was_claimed(name, monkeypatch):
+    monkeypatch.setitem(NOT_MORE, "no effect", NONE)
+    judged = pku.CLAIMS[name](MADE[name]("no effect"), registry()[name], "paper", 99)
+    assert together(judged.parts) == "partly"
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_too_few_seeds_are_inconclusive_and_say_so(name):
+    evidence = {
+        key: runs.take(np.flatnonzero(runs.table["seed"] < 5)) for key, runs in MADE[name]("reproduced").items()
+    }
+    judged = pku.CLAIMS[name](evidence, registry()[name], "paper", 99)
+    assert together(judged.parts) == "inconclusive"
+    assert all(part.note == "5 of the 6 runs that a verdict needs" for part in judged.parts)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_without_its_results_a_claim_is_not_run(name):
+    assert together(pku.CLAIMS[name]({}, registry()[name], "paper", 99).parts) == "not run"
+
+
+def test_a_cell_whose_median_run_never_validates_does_not_grok():
+    cells = [(dict(modulus=47, train_fraction=0.3), dict(val=np.full(SEEDS, np.inf)))]
+    (part,) = pku.CLAIMS["PKU-1"](dict(modular_addition=made(cells)), registry()["PKU-1"], "paper", 99).parts
+    assert (part.verdict, part.note) == ("inconclusive", "the median run does not validate within its budget")
+
+
+def test_runs_that_never_came_count_as_later_than_any_that_did():
+    val = np.where(np.arange(SEEDS) < 6, np.inf, 2000.0)
+    cells = [
+        (dict(model="mlp", modulus=47, train_fraction=0.3), dict(val=val)),
+        (dict(model="mlp", modulus=47, train_fraction=0.7), dict(val=np.full(SEEDS, 300.0))),
+    ]
+    parts = pku.CLAIMS["PKU-2"](dict(architectures=made(cells)), registry()["PKU-2"], "paper", 99).parts
+    assert all(part.verdict == "reproduced" and part.estimate.value == np.inf for part in parts)
+
+
+def test_a_crossing_after_the_common_horizon_is_never():
+    rule = registry()["PKU-3"]
+    late, soon = np.full(SEEDS, rule.horizon["paper"] + 1), np.full(SEEDS, 200.0)
+    cells = [(dict(modulus=p, train_fraction=0.5), dict(val=t)) for p, t in ((47, late), (97, soon))]
+    (part,) = pku.CLAIMS["PKU-3"](dict(modular_addition=made(cells)), rule, "paper", 99).parts
+    assert part.estimate.value == np.inf
+
+
+def test_the_sources_own_numbers_are_judged_by_the_same_thresholds():
+    found = {name: pku.on_recorded_numbers(rule) for name, rule in registry().items()}
+    verdicts = {name: together(parts) for name, parts in found.items() if parts}
+    # By hand, from the table: with dropout -13.3, -2.0, +32.0 points; decay 1 over .05 by (-0.2 + 56.9 + 31.0) / 3 and
+    # decay .05 over Adam by (-2.5 + 0 + 1.5) / 3; SGD 74.0 - 1.8.
+    assert verdicts == {"PKU-6": "partly", "PKU-7": "reproduced", "PKU-8": "reproduced"}
+    assert [round(100 * part.estimate.value, 1) for part in found["PKU-6"]] == [-13.3, -2.0, 32.0]
+    assert [part.verdict for part in found["PKU-6"]] == ["refuted", "no effect", "reproduced"]
+    assert round(100 * found["PKU-7"][0].estimate.value, 1) == 29.2
