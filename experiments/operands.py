@@ -6,11 +6,14 @@ batch 1,024.
 
 Arms of ours at modulus 17, for what dropout and learning rate have to do with it: dropout 0, and learning rate 3e-4.
 
-  --preset=quick   K 2 and 3 of modulus 17 in full, K 2 of modulus 31 for 3,000 epochs, two seeds; K 4 at modulus 7,
-                   for at modulus 17 it takes hours
+  --preset=quick   K 2 and 3 of modulus 17 and K 2 of modulus 31 in full, one seed; K 4 at modulus 7, for at modulus 17
+                   it takes an hour a run, as K 3 at modulus 31 takes hours
   --preset=paper   the source's grid, 5 seeds; --variant='p=17, K=2; p=17, K=3' runs a part of it
   --preset=text    modulus 17 for the text's 1,000 epochs, and the arms
   --preset=claim   the text's epochs, the arms, modulus 31, ten seeds
+
+Pilots (seed 100): modulus 17: K 2 did not generalise in 3,000 epochs (22 %), K 3 memorised after 197 and generalised
+after 267 steps; modulus 31, K 2: 82 % after 3,000 epochs; modulus 7, K 4: 96 % after 300.
 
 Command: `python experiments/operands.py`, then `python figures/operands.py`.
 """
@@ -37,7 +40,7 @@ del SHARED["dropout"]
 ARMS = [*cells(17, (2, 3, 4), 1000, dropout="0"), *cells(17, (2, 3, 4), 1000, learning_rate="3e-4")]
 TEXT = [*cells(17, (2, 3, 4), 1000), *ARMS]
 SQUARE = cells(31, (2, 3), 5000)
-QUICK = SHARED | dict(variant=labelled(*cells(17, (2, 3), 500), cell(7, 4, 500), cell(31, 2, 3000)), num_seeds="2")
+QUICK = SHARED | dict(variant=labelled(*cells(17, (2, 3), 500), cell(7, 4, 500), cell(31, 2, 5000)), num_seeds="1")
 PAPER = SHARED | dict(variant=labelled(*cells(17, (2, 3, 4), 500), *SQUARE), num_seeds="5")
 
 if __name__ == "__main__":

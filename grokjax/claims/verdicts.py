@@ -33,9 +33,9 @@ class Part:
 def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **changes) -> Part:
     """A part whose prediction is an effect above 0.
 
-    *Reproduced*: the interval lies above 0 and the estimate is the smallest effect or more. *Partly*: the interval lies
-    above 0, the estimate is less. *No effect*: the interval lies within +- the smallest effect. *Refuted*: it lies below
-    minus the smallest effect. *Inconclusive*: none of these, or fewer runs than the registry asks for.
+    *Reproduced*: the interval lies above 0 and the estimate is the smallest effect or more. *Partly*: the interval
+    lies above 0, the estimate is less. *No effect*: the interval lies within +- the smallest effect. *Refuted*: it
+    lies below minus the smallest effect. *Inconclusive*: none of these, or fewer runs than the registry asks for.
 
     Args:
       rule: of the claim.
