@@ -40,4 +40,4 @@ QUICK = dict(
 )
 
 if __name__ == "__main__":
-    main(doc=__doc__, presets={"quick": QUICK}, out="results/quickstart.npz")
+    main(doc=__doc__, presets={"quick": QUICK}, out="results/quickstart-{preset}.npz")

@@ -23,4 +23,4 @@ def draw(grid):
 
 
 if __name__ == "__main__":
-    main(draw, __doc__, "results/quickstart.npz", "figures/quickstart.png", "python experiments/quickstart.py")
+    main(draw, __doc__, "quickstart")

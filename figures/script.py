@@ -1,7 +1,8 @@
-"""What every figure script is as a command: loads a result, draws it, saves it, says where."""
+"""What every figure script is as a command: finds a result, draws it, saves it, says where."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import xarray as xr
 from absl import flags
@@ -9,37 +10,67 @@ from matplotlib.figure import Figure
 
 import grokjax as gj
 
+ROOT = Path(__file__).resolve().parents[1]
+OWN, REFERENCE = Path("results"), ROOT / "results" / "reference"
+BEST_FIRST = ("claim", "paper", "text", "small", "quick")
+"""Presets in the order in which a reference result is taken where none is asked for."""
 
-def main(draw: Callable[[xr.Dataset], Figure], doc: str, result: str, out: str, made_by: str) -> None:
+
+def find(name: str, preset: str | None, folders: Sequence[Path]) -> Path:
+    """The result of an experiment to draw: NAME-PRESET.npz.
+
+    Args:
+      name: of the experiment.
+      preset: of the result; None takes, of the first folder that has any, the newest, and of the reference results the
+        one nearest to the source.
+      folders: where to look, in this order.
+
+    Raises:
+      ValueError: naming the command that makes one.
+    """
+    for folder in folders:
+        found = sorted(folder.glob(f"{name}-{preset or '*'}.npz"))
+        if folder == REFERENCE:
+            found.sort(key=lambda path: BEST_FIRST.index(path.stem.partition("-")[2]), reverse=True)
+        else:
+            found.sort(key=lambda path: path.stat().st_mtime)
+        if found:
+            return found[-1]
+    told = f" --preset={preset}" if preset else ""
+    raise ValueError(f"There is no result of {name}. It is made by: python experiments/{name}.py{told}")
+
+
+def main(draw: Callable[[xr.Dataset], Figure], doc: str, name: str) -> None:
     """Draws a figure from the command line; exits with one sentence and status 1 if that cannot be.
 
     Args:
       draw: from a result to its figure.
       doc: what the figure is, shown by --help.
-      result: default of --result.
-      out: default of --out; a PDF is written beside the PNG.
-      made_by: the command that makes the result, named if it is missing.
+      name: of the experiment, results/NAME-PRESET.npz.
     """
     values = flags.FlagValues()
-    flags.DEFINE_string("result", result, "the NPZ that is drawn", flag_values=values)
-    flags.DEFINE_string("out", out, "where the PNG goes; a PDF goes beside it", flag_values=values)
+    flags.DEFINE_string("result", None, f"the NPZ that is drawn; default: that of {name}", flag_values=values)
+    told = "of the result: quick, paper, ...; default: the newest in results/, or the one in results/reference/"
+    flags.DEFINE_string("preset", None, told, flag_values=values)
+    flags.DEFINE_string("out", None, "where the PNG goes, and a PDF beside it; default: figures/", flag_values=values)
     flags.DEFINE_boolean("help", False, "show this", flag_values=values)
     try:
         rest = values(sys.argv)
         if values.help:
             print(f"{doc.strip()}\n\n{values.get_help()}")
             return
-        if not values.out.endswith(".png"):
-            raise ValueError(f"out={values.out} does not end in .png. Try --out={out}.")
+        if values.out and not values.out.endswith(".png"):
+            raise ValueError(f"out={values.out} does not end in .png. Try --out={values.out}.png.")
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
+        path = Path(values.result) if values.result else find(name, values.preset, (OWN, REFERENCE))
         try:
-            grid = gj.load(values.result)
+            grid = gj.load(path)
         except gj.ResultError as error:
-            raise ValueError(f"{error} It is made by: {made_by}") from None
+            raise ValueError(f"{error} It is made by: python experiments/{name}.py") from None
         with gj.plot.style():
-            picture = gj.plot.save(draw(grid), values.out)
+            picture = gj.plot.save(draw(grid), values.out or Path("figures") / f"{path.stem}.png")
     except (flags.Error, ValueError, OSError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)
-    print(f"result  {values.result}\nfigure  {picture}")
+    print(f"result  {path}\nfigure  {picture}")

@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from grokjax import results
+from grokjax.analysis.statistics import median_place, survival
 
 COLORS = {"train": "#0072B2", "val": "#D55E00"}
 NAMES = {"train": "training", "val": "validation"}
@@ -91,8 +92,12 @@ def curves(
     quantity: str = "accuracy",
     by: str | None = None,
     parts: Sequence[str] = ("train", "val"),
+    clock: str = "step",
+    legend: bool = True,
 ) -> Axes:
     """Accuracy (or loss) of every run over steps, thin up to where the run ended, and the median, bold.
+
+    Six runs or more also have the 95 % interval of their median at each step, by order statistics, as a band.
 
     The median carries the last value of a run on, up to the last step of the longest. Steps are on a
     logarithmic axis that turns linear below the decade of the first step after 0 (a "symlog" axis), so that
@@ -107,32 +112,37 @@ def curves(
         None takes the only axis beside seeds with several values, if there is one. All other axes are pooled,
         and the title says so.
       parts: which of "train" and "val" to draw.
+      clock: "step", or "epoch" if all runs have as many steps in one.
+      legend: whether to say beside the picture what the lines are.
 
     Returns:
       The Axes, with the number of runs in the title.
 
     Raises:
-      ValueError: if the grid lacks the curves or the axis, no run has run, or several axes could be meant.
+      ValueError: if the grid lacks the curves or the axis, no run has run, several axes could be meant, or epochs
+        differ in length.
     """
     _need(grid, *(f"{part}_{quantity}" for part in parts), "status", "last_step", "step")
     axis = _shading_axis(grid, by)
     whole = results.filled(grid)
+    unit = _steps_of(grid, clock)
     picks = [{axis: i} for i in range(grid.sizes[axis])] if axis else [{}]
     with style():
         ax = _axes(ax)
         for part in parts:
             for pick, shade in zip(picks, shades(COLORS[part], len(picks)), strict=True):
-                _draw_runs(ax, whole.isel(pick), f"{part}_{quantity}", shade)
-        step_axis(ax, "x", grid["step"].values)
+                _draw_runs(ax, whole.isel(pick), f"{part}_{quantity}", shade, unit)
+        step_axis(ax, "x", grid["step"].values / unit)
         if quantity.endswith("accuracy"):
             percent_axis(ax, "y")
         elif quantity.endswith("loss"):
             ax.set_yscale("log")
-        ax.set_xlabel("step")
+        ax.set_xlabel(clock)
         name = _name(grid, f"{parts[0]}_{quantity}") if len(parts) == 1 else quantity.replace("_", " ")
         ax.set_ylabel(f"{name} (nats)" if quantity.endswith("loss") else name)
         ax.set_title(_title(grid, [axis]))
-        _curve_legend(ax, grid, axis, parts)
+        if legend:
+            _curve_legend(ax, grid, axis, parts)
     return ax
 
 
@@ -248,6 +258,53 @@ def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = Non
     return ax
 
 
+def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99, part: str = "val") -> Axes:
+    """The share of runs that have reached an accuracy, over steps, a line for each value of an axis.
+
+    It is 1 minus Kaplan and Meier's estimate, with pointwise 95 % limits as a band. A run that never got there is
+    censored at its last step, a tick on the line.
+
+    Args:
+      grid: a dataset from `grokjax.load` or a selection of one.
+      by: the axis; all others are pooled.
+      ax: where to draw; None makes a new figure.
+      level: 50, 90, 95 or 99 percent.
+      part: "train" or "val".
+
+    Returns:
+      The Axes, with the number of runs of each line in the legend.
+
+    Raises:
+      ValueError: if the grid lacks the axis or the times.
+    """
+    _need(grid, f"steps_to_{part}_{level}", "status", "last_step")
+    dim = _dim(grid, by)
+    times, last = _by_value(grid, f"steps_to_{part}_{level}", dim), _by_value(grid, "last_step", dim)
+    with style():
+        ax = _axes(ax)
+        look = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+        for i, label in enumerate(grid[by].values):
+            ran = ~np.isnan(times[i])
+            if not ran.any():
+                continue
+            color = look[i % len(look)]
+            curve = survival(times[i][ran], last[i][ran])
+            end = last[i][ran].max()
+            steps = np.append(np.maximum(curve.steps, 1), end)
+            low, mid, high = (np.append(1 - s, 1 - s[-1]) for s in (curve.high, curve.share, curve.low))
+            ax.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
+            ax.step(steps, mid, where="post", color=color, label=f"{_text(label)} ({ran.sum()} runs)", lw=1.8)
+            gone = last[i][ran][np.isinf(times[i][ran])]
+            at = 1 - curve.share[np.searchsorted(curve.steps, gone, side="right") - 1]
+            ax.plot(gone, at, linestyle="none", marker="|", ms=9, mew=1.5, color=color)
+        time_axis(ax, "x", np.concatenate([times[np.isfinite(times)], last[~np.isnan(last)]]))
+        percent_axis(ax, "y")
+        ax.set_xlabel("step")
+        ax.set_ylabel(f"runs at {level} % {NAMES[part]} accuracy")
+        ax.legend(loc="upper left", title=_name(grid, by))
+    return ax
+
+
 # ------------------------------------------------------------------------------------------------------------
 # Axes, colours: figure scripts may use these too
 
@@ -353,18 +410,38 @@ def _shading_axis(grid: xr.Dataset, by: str | None) -> str | None:
     return several[0] if several else None
 
 
-def _draw_runs(ax: Axes, grid: xr.Dataset, name: str, color) -> None:
-    """One curve of every run that ran, thin up to its last step, and their median, bold up to the latest."""
+def _steps_of(grid: xr.Dataset, clock: str) -> int:
+    """Steps in a unit of the clock."""
+    if clock == "step":
+        return 1
+    if clock != "epoch":
+        raise ValueError(f"clock={clock!r} is not known. Try 'step' or 'epoch'.")
+    _need(grid, "steps_per_epoch")
+    lengths = np.unique(grid["steps_per_epoch"].values)
+    if len(lengths) > 1:
+        raise ValueError(
+            f"An epoch has {', '.join(map(str, lengths))} steps in these runs. Try clock='step', or select."
+        )
+    return int(lengths[0])
+
+
+def _draw_runs(ax: Axes, grid: xr.Dataset, name: str, color, unit: int = 1) -> None:
+    """One curve of every run that ran, thin up to its last step, and their median, bold up to the latest, in a band."""
     dims = grid["status"].dims
     ran = grid["status"].values.ravel() != "not run"
     if not ran.any():
         return
-    step = grid["step"].values
+    step = grid["step"].values / unit
     lines = grid[name].transpose(*dims, "step").values.reshape(-1, step.size)[ran]
-    ends = grid["last_step"].values.ravel()[ran]
+    ends = grid["last_step"].values.ravel()[ran] / unit
     for line, end in zip(lines, ends, strict=True):
         ax.plot(step[step <= end], line[step <= end], color=color, lw=0.6, alpha=0.5, zorder=2)
     shown = step <= ends.max()
+    if place := median_place(len(lines)):
+        ordered = np.sort(lines, axis=0)
+        ax.fill_between(
+            step[shown], ordered[place - 1][shown], ordered[-place][shown], color=color, alpha=0.15, lw=0, zorder=1
+        )
     ax.plot(step[shown], results.median(lines, 0)[shown], color=color, lw=2.2, zorder=3)
 
 

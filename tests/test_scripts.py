@@ -25,7 +25,7 @@ def call(script, *arguments, succeeds=True):
 
 
 def test_the_demo_trains_prints_its_table_and_draws(tmp_path):
-    result, figure = tmp_path / "quickstart.npz", tmp_path / "quickstart.png"
+    result, figure = tmp_path / "quickstart-quick.npz", tmp_path / "quickstart.png"
     told, _ = call("experiments/quickstart.py", *TINY, "--train_fraction=0.4,0.6", "--num_seeds=2", f"--out={result}")
     header = "train_fraction  runs  memorised  generalised  delayed  median_train  median_val  ratio"
     assert told.startswith(header) and len(told.splitlines()) == 4

@@ -67,13 +67,22 @@ def location(values: Sequence[float] | np.ndarray, null: float = 0.0) -> Estimat
         p_value = float(2 * stats.t.sf(abs(mean - null) / error, n - 1) if error else mean == null)
         return Estimate(mean, mean - reach, mean + reach, p_value, n)
     ordered = np.sort(values)
-    outside = int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5))
-    while outside and stats.binom.cdf(outside - 1, n, 0.5) > (1 - CONFIDENCE) / 2:
-        outside -= 1
-    low, high = (ordered[outside - 1], ordered[n - outside]) if outside else (-np.inf, np.inf)
+    place = median_place(n)
+    low, high = (ordered[place - 1], ordered[n - place]) if place else (-np.inf, np.inf)
     above, below = int((values > null).sum()), int((values < null).sum())
     p_value = float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
     return Estimate(float(results.median(ordered)), float(low), float(high), p_value, n)
+
+
+def median_place(count: int) -> int:
+    """k such that the k-th least and the k-th largest of `count` values enclose the median at 95 % or more; 0: none do.
+
+    They fail to if fewer than k values lie on one side of it, with a probability of 2 P(Binomial(count, 1/2) < k).
+    """
+    place = 0
+    while stats.binom.cdf(place, count, 0.5) <= (1 - CONFIDENCE) / 2:
+        place += 1
+    return place
 
 
 def share(hits: Bool[np.ndarray, " runs"], null: float = 0.5) -> Estimate:

@@ -30,7 +30,7 @@ class Rule:
         return self.id.partition("-")[0]
 
     def horizon_of(self, *names: str) -> float:
-        """Steps up to which runs are compared: those of the first name (a model, a preset) that has any, or no bound."""
+        """Steps up to which runs are compared: those of the first of these names that has any, or no bound."""
         if isinstance(self.horizon, str):
             return float("inf")
         return next((float(self.horizon[name]) for name in names if name in self.horizon), float("inf"))

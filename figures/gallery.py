@@ -1,0 +1,45 @@
+"""Draws every figure of which there is a result, beside the result: PNG and PDF.
+
+Without flags those of results/reference, which is what `make figures` does; --folder=results draws your own.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from absl import flags
+from script import REFERENCE
+
+import grokjax as gj
+from grokjax.claims import presets_in
+
+
+def main() -> None:
+    """The script, from the command line."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("folder", str(REFERENCE), "where the results are, and the figures go", flag_values=values)
+    flags.DEFINE_boolean("help", False, "show this", flag_values=values)
+    try:
+        rest = values(sys.argv)
+        if values.help:
+            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            return
+        if len(rest) > 1:
+            raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
+        found = presets_in([values.folder])
+        if not found:
+            raise ValueError(f"There is no result in {values.folder}. Experiments write them to results/.")
+        here = Path(__file__).parent
+        for name, presets in found.items():
+            for path in presets.values() if (here / f"{name}.py").exists() else ():
+                with gj.plot.style():
+                    figure = importlib.import_module(name).draw(gj.load(path))
+                    print(f"figure  {gj.plot.save(figure, path.with_suffix('.png'))}")
+                gj.plot.plt.close(figure)
+    except (flags.Error, ValueError, OSError) as error:
+        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

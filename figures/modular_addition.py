@@ -1,0 +1,37 @@
+"""Accuracy and loss over epochs, a column for each train fraction, and when validation gets to 99 %.
+
+After figures 1 and 2 of the PKU study, drawn from experiments/modular_addition.py: rows of panels for each modulus,
+accuracies above losses, with every seed. The last row of panels counts runs that have generalised, censored ones
+included.
+"""
+
+from panels import along, count, key, learning, sheet
+from script import main
+
+import grokjax as gj
+
+
+def draw(grid):
+    """The figure."""
+    grid = grid.expand_dims("modulus") if "modulus" not in grid.dims else grid
+    moduli, fractions = grid["modulus"].values, along(grid, "train_fraction")
+    figure, axes = sheet(2 * len(moduli) + 1, max(len(fractions), len(moduli)))
+    for ax in axes.ravel():
+        ax.set_visible(False)
+    for i, modulus in enumerate(moduli):
+        for j, where in enumerate(fractions):
+            cell = grid.sel(modulus=[modulus]).sel({name: [value] for name, value in where.items()})
+            title = ", ".join([f"p = {modulus}", *(f"α = {value:g}" for value in where.values())])
+            for row, quantity in enumerate(("accuracy", "loss")):
+                axes[2 * i + row, j].set_visible(True)
+                learning(axes[2 * i + row, j], cell, title, quantity)
+        if "train_fraction" in grid.dims:
+            axes[-1, i].set_visible(True)
+            gj.plot.arrivals(grid.sel(modulus=[modulus]), "train_fraction", axes[-1, i])
+            axes[-1, i].set_title(f"p = {modulus} ({count(grid.sel(modulus=[modulus]))})")
+    key(figure, grid.sizes.get("seed", 1) > 1)
+    return figure
+
+
+if __name__ == "__main__":
+    main(draw, __doc__, "modular_addition")

@@ -1,0 +1,125 @@
+"""Panels that several figures are made of."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+import grokjax as gj
+
+ACCURACY = "accuracy"
+
+
+def sheet(rows: int, columns: int, width: float = 3.6, height: float = 2.7) -> tuple[Figure, np.ndarray]:
+    """A figure of panels, and its Axes [rows, columns]."""
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(max(width * columns, 6.4), height * rows + 0.5), squeeze=False, layout="constrained"
+    )
+    return figure, axes
+
+
+def count(grid: xr.Dataset) -> str:
+    """'3 runs', of those that ran."""
+    number = int((grid["status"] != "not run").sum())
+    return f"{number} run{'s' * (number != 1)}"
+
+
+def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = ACCURACY, **more) -> None:
+    """Curves of one cell of a grid over epochs, train and validation, all its seeds."""
+    gj.plot.curves(cell, ax, quantity, clock="epoch", legend=False, **more)
+    ax.set_title(f"{title} ({count(cell)})")
+
+
+def unswapped(ax: Axes, cell: xr.Dataset) -> None:
+    """The median accuracy on validation rows whose swap was not trained on, dashed."""
+    dims = [dim for dim in cell["unswapped_accuracy"].dims if dim != "step"]
+    values = cell["unswapped_accuracy"].transpose(*dims, "step").values.reshape(-1, cell.sizes["step"])
+    epochs = cell["step"].values / int(np.unique(cell["steps_per_epoch"].values)[0])
+    ax.plot(epochs, gj.results.median(values, 0), color="#000000", lw=1.2, ls="--", zorder=4)
+
+
+def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
+    """One legend below all panels: what the lines are, and `more` (label, look of a line)."""
+    handles = [Line2D([], [], color=gj.plot.COLORS[p], lw=2.2, label=gj.plot.NAMES[p]) for p in ("train", "val")]
+    if several:
+        handles += [
+            Line2D([], [], color=gj.plot.EDGE, lw=2.2, label="median"),
+            Line2D([], [], color=gj.plot.EDGE, lw=0.6, label="one run"),
+            Patch(color=gj.plot.EDGE, alpha=0.15, lw=0, label="95 % interval of the median, of 6 runs or more"),
+        ]
+    handles += [Line2D([], [], label=label, **look) for label, look in more]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+DASHED = ("rows whose swap was not trained on, median", dict(color="#000000", lw=1.2, ls="--"))
+
+
+def draw_cells(
+    cells: Sequence[tuple[str, xr.Dataset]],
+    columns: int,
+    quantities: Sequence[str] = (ACCURACY,),
+    extra: Callable[[Axes, xr.Dataset], None] | None = None,
+    more: Iterable[tuple[str, dict]] = (),
+) -> Figure:
+    """A panel for each cell and quantity: the cells in rows of `columns`, below each row of accuracies one of losses.
+
+    Args:
+      cells: a title and a selection of a grid each.
+      columns: panels in a row.
+      quantities: one row of panels each.
+      extra: draws more on a panel of accuracies.
+      more: what the legend says of that.
+    """
+    groups = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    figure, axes = sheet(len(groups) * len(quantities), columns)
+    for ax in axes.ravel():
+        ax.set_visible(False)
+    for i, group in enumerate(groups):
+        for j, quantity in enumerate(quantities):
+            for ax, (title, cell) in zip(axes[i * len(quantities) + j], group, strict=False):
+                ax.set_visible(True)
+                learning(ax, cell, title, quantity)
+                if extra and quantity == ACCURACY:
+                    extra(ax, cell)
+    several = any((cell["status"] != "not run").sum() > 1 for _, cell in cells)
+    key(figure, several, *more)
+    return figure
+
+
+def by_variant(grid: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    """Each labelled configuration that ran, under its label."""
+    cells = [(str(label), grid.sel(variant=[label])) for label in grid["variant"].values]
+    return [(label, cell) for label, cell in cells if (cell["status"] != "not run").any()]
+
+
+def along(grid: xr.Dataset, *names: str) -> list[dict]:
+    """Every combination of the values of some axes, of those that the grid has."""
+    combinations: list[dict] = [{}]
+    for name in names:
+        if name in grid.dims:
+            combinations = [one | {name: value} for one in combinations for value in grid[name].values]
+    return combinations
+
+
+def draw_ordered(grid: xr.Dataset) -> Figure:
+    """Ordered rows, all rows and controls side by side, a row of panels for each train fraction, and their arrivals."""
+    rows: dict[str, list] = {}
+    for label, cell in by_variant(grid):
+        rows.setdefault(label.rpartition(", ")[2], []).append((label, cell))
+    figure, axes = sheet(len(rows), max(map(len, rows.values())) + 1)
+    for ax in axes.ravel():
+        ax.set_visible(False)
+    for line, cells in zip(axes, rows.values(), strict=True):
+        for ax, (label, cell) in zip(line, cells, strict=False):
+            ax.set_visible(True)
+            learning(ax, cell, label)
+        line[-1].set_visible(True)
+        labels = [label for label, _ in cells]
+        gj.plot.arrivals(grid.sel(variant=labels), "variant", line[-1])
+    key(figure, grid.sizes.get("seed", 1) > 1)
+    return figure

@@ -1,0 +1,217 @@
+"""Judges every claim whose results exist, and writes REPORT.md: what holds, what does not, and what was not run.
+
+Reads results/ first and results/reference/ for what is not there; with --folder=results/reference only the latter,
+which is how the report that ships is made (`make figures`). Verdicts follow grokjax/claims/registry.toml.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from script import OWN, REFERENCE
+
+from grokjax import results
+from grokjax.claims import VERDICTS, Judgement, Part, judge_all, presets_in, registry, together
+from grokjax.claims.pku import on_recorded_numbers
+from grokjax.claims.rules import Rule
+
+SOURCES = {
+    "PKU": "PKU: Grokking on modular addition, by four architectures and ten optimizers",
+}
+MEANING = {
+    "reproduced": "beyond the null as predicted, by at least the smallest effect of interest, in every part",
+    "partly": "in part of the grid, or by less",
+    "refuted": "the interval lies beyond the smallest effect on the other side",
+    "no effect": "the interval lies within the smallest effect",
+    "inconclusive": "none of these, or fewer than six seeds",
+    "not run": "no result that it could be judged on",
+}
+BEST_FIRST = ("claim", "paper", "text", "small", "quick")
+
+
+def factor(value: float) -> str:
+    """exp of a ln ratio, as a factor."""
+    if math.isnan(value):
+        return "?"
+    if math.isinf(value):
+        return "∞" if value > 0 else "0"
+    return f"{math.exp(value):.3g}"
+
+
+def in_unit(value: float, unit: str) -> str:
+    """A number in the unit of its quantity, for reading."""
+    if unit == "ln ratio":
+        return f"×{factor(value)}"
+    if math.isnan(value):
+        return "?"
+    if unit == "points":
+        return f"{100 * value:+.1f}" if math.isfinite(value) else str(value)
+    return f"{100 * value:.0f} %" if unit.startswith("share") else f"{value:.3g}"
+
+
+def measured(part: Part) -> str:
+    """'p=47: ×38 [12, 60], 6 runs: reproduced'."""
+    value, low, high, _, runs = part.estimate
+    interval = "" if math.isnan(low) else f" [{in_unit(low, part.unit)}, {in_unit(high, part.unit)}]"
+    count = f", {runs} run{'s' * (runs != 1)}" if not math.isnan(low) else ""
+    if math.isinf(low) and math.isinf(high):
+        interval = ""
+    note = f" ({part.note})" if part.note and "runs that a verdict" not in part.note else ""
+    return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}: {part.verdict}{note}"
+
+
+def expected(rule: Rule) -> str:
+    """The smallest effect of interest, for reading."""
+    if rule.unit.startswith("share"):
+        return f"most runs, at least {50 + 100 * rule.smallest:.0f} %"
+    return f"{rule.null.partition(':')[0]} excluded, at least {in_unit(rule.smallest, rule.unit)}"
+
+
+def verdict(one: Judgement) -> str:
+    """The verdict, marked where the runs are not at the source's own setting."""
+    return f"{one.verdict} (scaled)" if one.scaled else one.verdict
+
+
+def p_values(one: Judgement) -> str:
+    """Raw and adjusted."""
+    if math.isnan(one.p_value):
+        return ""
+    return f"{one.p_value:.2g} / {one.adjusted:.2g}"
+
+
+def row(cells: Sequence[str]) -> str:
+    """A line of a table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def claim_rows(rule: Rule, found: Sequence[Judgement]) -> list[str]:
+    """The lines of one claim in its source's table: one for each preset."""
+    own = on_recorded_numbers(rule)
+    told = "<br>".join([f"**{together(own)}**", *(measured(part) for part in own)]) if own else ""
+    doubt = " (!)" if rule.doubtful else ""
+    if not found:
+        return [row([f"{rule.id}{doubt}", rule.statement, rule.quantity, expected(rule), "", "not run", "", "", told])]
+    lines = []
+    for one in found:
+        parts = [measured(part) for part in one.parts]
+        parts += [f"*control* {measured(part)}" for part in one.controls]
+        beside = [f"at {level} %: {other}" for level, other in one.beside.items() if other != one.verdict]
+        cell = "<br>".join([f"**{verdict(one)}**", *beside])
+        first = [f"{rule.id}{doubt}", rule.statement, rule.quantity, expected(rule)]
+        lines.append(row([*first, "<br>".join(parts), cell, p_values(one), one.preset, told]))
+    return lines
+
+
+def best(found: Sequence[Judgement]) -> Judgement | None:
+    """Of one claim the judgement nearest to the source that has a verdict, or else the nearest of all."""
+    ordered = sorted(found, key=lambda one: (one.scaled, BEST_FIRST.index(one.preset)))
+    decided = [one for one in ordered if one.verdict != "inconclusive"]
+    return next(iter(decided or ordered), None)
+
+
+def first_page(judgements: Sequence[Judgement]) -> list[str]:
+    """What holds, what does not, what was not run, a line for each claim."""
+    groups: dict[str, list[str]] = {name: [] for name in VERDICTS}
+    for rule in registry().values():
+        one = best([j for j in judgements if j.rule.id == rule.id])
+        if one is None:
+            commands = ", ".join(f"`python experiments/{name}.py --preset=claim`" for name in rule.results)
+            groups["not run"].append(f"{rule.id}: {rule.statement}. It takes {commands}.")
+            continue
+        scaled = ", at a smaller size than the source's" if one.scaled else ""
+        shown = "; ".join(measured(part) for part in one.parts[:3])
+        more = f"; and {len(one.parts) - 3} more" if len(one.parts) > 3 else ""
+        groups[one.verdict].append(f"{rule.id}: {rule.statement}{scaled}. {shown}{more}.")
+    lines = [
+        f"Of {len(registry())} claims "
+        + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
+        + ". A verdict needs six seeds; runs that never got there count as later than any that did.",
+        "",
+    ]
+    for name, told in groups.items():
+        if told:
+            lines += [f"### {name.capitalize()}: {MEANING[name]}", "", *(f"- {line}" for line in told), ""]
+    return lines
+
+
+def result_rows(folders: Sequence[Path]) -> list[str]:
+    """A line for each result that was read: runs, steps, time, machine, versions."""
+    lines = []
+    for presets in presets_in(folders).values():
+        for path in presets.values():
+            arrays, meta = results.read(path)
+            ended = arrays["last_step"][arrays["last_step"] >= 0]
+            seconds = meta.get("wall_seconds")
+            told = [path.name, str(len(ended)), f"{int(ended.sum()):,}"]
+            told.append("" if seconds is None else f"{seconds / 60:.1f}")
+            told.append(", ".join(f"{k} {v}" for k, v in meta.get("versions", {}).items() if k in ("jax", "flax")))
+            lines.append(row(told))
+    return lines
+
+
+def figures(folders: Sequence[Path], out: Path) -> list[str]:
+    """The pictures beside the results, as links from the report."""
+    lines = []
+    for presets in presets_in(folders).values():
+        for path in presets.values():
+            picture = path.with_suffix(".png")
+            if picture.exists():
+                lines += [f"![{path.stem}]({os.path.relpath(picture, out.parent)})", ""]
+    return lines
+
+
+def report(folders: Sequence[Path], out: Path) -> str:
+    """The whole report as Markdown."""
+    judgements = judge_all(folders)
+    lines = ["# What holds", "", *first_page(judgements)]
+    lines += [
+        "`(scaled)`: the runs are smaller than the source's, so they can support its claim and not refute it. `(!)`:",
+        "may well be false, or hang on a hyperparameter. Verdicts, thresholds and horizons were written down before",
+        "the runs, in `grokjax/claims/registry.toml`; they are those at 99 % accuracy, and where another level gives",
+        "another verdict it stands below. p: the largest of the parts', raw and by Holm's method within source and",
+        "preset. Ratios are shown as factors, differences of accuracy in points.",
+        "",
+    ]
+    for source, title in SOURCES.items():
+        head = ["claim", "statement", "quantity", "expected", "measured [95 %]", "verdict", "p, adjusted", "preset"]
+        lines += [f"## {title}", "", row([*head, "source's own data"]), row(["---"] * 9)]
+        for rule in (rule for rule in registry().values() if rule.source == source):
+            lines += claim_rows(rule, [one for one in judgements if one.rule.id == rule.id])
+        lines.append("")
+    lines += ["## Results read", "", row(["file", "runs", "run-steps", "minutes", "versions"]), row(["---"] * 5)]
+    lines += [*result_rows(folders), "", "## Figures", "", *figures(folders, out)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """The script, from the command line."""
+    values = flags.FlagValues()
+    told = f"where the results are; default: {OWN}, and {OWN / 'reference'} for what is not there"
+    flags.DEFINE_string("folder", None, told, flag_values=values)
+    flags.DEFINE_string("out", "REPORT.md", "the report", flag_values=values)
+    flags.DEFINE_boolean("help", False, "show this", flag_values=values)
+    try:
+        rest = values(sys.argv)
+        if values.help:
+            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            return
+        if len(rest) > 1:
+            raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
+        if values.folder and not Path(values.folder).is_dir():
+            raise ValueError(f"folder={values.folder} is no folder. Try --folder=results.")
+        folders = [Path(values.folder)] if values.folder else [OWN, REFERENCE]
+        out = Path(values.out)
+        text = report(folders, out)
+        out.write_text(text, encoding="utf-8")
+    except (flags.Error, ValueError, OSError) as error:
+        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        sys.exit(1)
+    print(text.partition("`(scaled)`")[0].rstrip())
+    print(f"\nreport  {out}")
+
+
+if __name__ == "__main__":
+    main()
