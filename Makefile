@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint figures clean
 
 demo: $(VENV)/demo.stamp ## a real sweep and its figure
 	$(BIN)/python experiments/quickstart.py
@@ -10,6 +10,10 @@ demo: $(VENV)/demo.stamp ## a real sweep and its figure
 
 test: lint ## every test
 	$(BIN)/python -m pytest -n 2
+
+figures: $(VENV)/demo.stamp ## every figure and REPORT.md, from the reference results, without training
+	$(BIN)/python figures/gallery.py
+	$(BIN)/python figures/report.py --folder=results/reference
 
 lint: $(VENV)/test.stamp ## formatting and common mistakes
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ accuracies above losses, with every seed. The last row of panels counts runs tha
 included.
 """
 
-from panels import along, count, key, learning, sheet
+from panels import along, count, key, learning, sheet, with_axis
 from script import main
 
 import grokjax as gj
@@ -13,7 +13,7 @@ import grokjax as gj
 
 def draw(grid):
     """The figure."""
-    grid = grid.expand_dims("modulus") if "modulus" not in grid.dims else grid
+    grid = with_axis(with_axis(grid, "modulus"), "train_fraction")
     moduli, fractions = grid["modulus"].values, along(grid, "train_fraction")
     figure, axes = sheet(2 * len(moduli) + 1, max(len(fractions), len(moduli)))
     for ax in axes.ravel():
@@ -25,10 +25,9 @@ def draw(grid):
             for row, quantity in enumerate(("accuracy", "loss")):
                 axes[2 * i + row, j].set_visible(True)
                 learning(axes[2 * i + row, j], cell, title, quantity)
-        if "train_fraction" in grid.dims:
-            axes[-1, i].set_visible(True)
-            gj.plot.arrivals(grid.sel(modulus=[modulus]), "train_fraction", axes[-1, i])
-            axes[-1, i].set_title(f"p = {modulus} ({count(grid.sel(modulus=[modulus]))})")
+        axes[-1, i].set_visible(True)
+        gj.plot.arrivals(grid.sel(modulus=[modulus]), "train_fraction", axes[-1, i])
+        axes[-1, i].set_title(f"p = {modulus} ({count(grid.sel(modulus=[modulus]))})")
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 

@@ -7,6 +7,7 @@ modulus 97.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from panels import count, with_axis
 from script import main
 
 import grokjax as gj
@@ -20,9 +21,8 @@ def draw(grid):
     """The figure."""
     figure, ax = plt.subplots(figsize=(8.6, 4.8), layout="constrained")
     source = recorded()["optimizers"]
-    grid = grid.expand_dims("train_fraction") if "train_fraction" not in grid.dims else grid
+    grid = with_axis(with_axis(grid, "train_fraction"), "modulus")
     fractions = grid["train_fraction"].values.astype(float)
-    same_modulus = int(np.unique(gj.results.runs(grid).get("modulus", [0]))[0]) if "modulus" in grid.coords else None
     for i, (label, color) in enumerate(zip(grid["variant"].values, COLORS, strict=False)):
         values = grid["max_val_accuracy"].sel(variant=label).transpose("train_fraction", ...).values
         values = values.reshape(len(fractions), -1).astype(float)
@@ -43,8 +43,7 @@ def draw(grid):
     ax.plot([], [], "o", color=gj.plot.EDGE, ms=3.5, alpha=0.5, mew=0, label="one run")
     gj.plot.percent_axis(ax, "y")
     ax.set(xlabel="train fraction (alpha)", ylabel="highest validation accuracy")
-    number = int((grid["status"] != "not run").sum())
-    ax.set_title(f"{number} runs" + (f", p = {same_modulus}" if same_modulus else ""))
+    ax.set_title(f"p = {', '.join(map(str, grid['modulus'].values))} ({count(grid)})")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

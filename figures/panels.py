@@ -1,5 +1,6 @@
 """Panels that several figures are made of."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 import matplotlib.pyplot as plt
@@ -30,7 +31,10 @@ def count(grid: xr.Dataset) -> str:
 
 
 def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = ACCURACY, **more) -> None:
-    """Curves of one cell of a grid over epochs, train and validation, all its seeds."""
+    """Curves of one cell of a grid over epochs, train and validation, all its seeds; nothing where none ran."""
+    if (cell["status"] == "not run").all():
+        ax.set_visible(False)
+        return
     gj.plot.curves(cell, ax, quantity, clock="epoch", legend=False, **more)
     ax.set_title(f"{title} ({count(cell)})")
 
@@ -95,6 +99,13 @@ def by_variant(grid: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     """Each labelled configuration that ran, under its label."""
     cells = [(str(label), grid.sel(variant=[label])) for label in grid["variant"].values]
     return [(label, cell) for label, cell in cells if (cell["status"] != "not run").any()]
+
+
+def with_axis(grid: xr.Dataset, name: str) -> xr.Dataset:
+    """The grid with an axis of this name; where all runs share the setting, an axis of its one value."""
+    if name in grid.dims:
+        return grid
+    return grid.expand_dims({name: [json.loads(grid.attrs["meta"])["config"][name]]})
 
 
 def along(grid: xr.Dataset, *names: str) -> list[dict]:

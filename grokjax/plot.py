@@ -261,8 +261,8 @@ def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = Non
 def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99, part: str = "val") -> Axes:
     """The share of runs that have reached an accuracy, over steps, a line for each value of an axis.
 
-    It is 1 minus Kaplan and Meier's estimate, with pointwise 95 % limits as a band. A run that never got there is
-    censored at its last step, a tick on the line.
+    It is 1 minus Kaplan and Meier's estimate, with pointwise 95 % limits as a band, of three runs or more. A run that
+    never got there is censored at its last step, a tick on the line.
 
     Args:
       grid: a dataset from `grokjax.load` or a selection of one.
@@ -283,8 +283,11 @@ def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99,
     with style():
         ax = _axes(ax)
         look = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+        known = ~np.isnan(times)
+        if not known.any():
+            raise ValueError("No run of this grid has ended yet, so there is nothing to draw. Continue its sweep.")
         for i, label in enumerate(grid[by].values):
-            ran = ~np.isnan(times[i])
+            ran = known[i]
             if not ran.any():
                 continue
             color = look[i % len(look)]
@@ -292,16 +295,19 @@ def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99,
             end = last[i][ran].max()
             steps = np.append(np.maximum(curve.steps, 1), end)
             low, mid, high = (np.append(1 - s, 1 - s[-1]) for s in (curve.high, curve.share, curve.low))
-            ax.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
-            ax.step(steps, mid, where="post", color=color, label=f"{_text(label)} ({ran.sum()} runs)", lw=1.8)
+            count = int(ran.sum())
+            if count > 2:  # of fewer it is the whole picture
+                ax.fill_between(steps, low, high, step="post", color=color, alpha=0.12, lw=0)
+            told = f"{_text(label)} ({count} run{'s' * (count != 1)})"
+            ax.step(steps, mid, where="post", color=color, label=told, lw=1.8)
             gone = last[i][ran][np.isinf(times[i][ran])]
             at = 1 - curve.share[np.searchsorted(curve.steps, gone, side="right") - 1]
             ax.plot(gone, at, linestyle="none", marker="|", ms=9, mew=1.5, color=color)
-        time_axis(ax, "x", np.concatenate([times[np.isfinite(times)], last[~np.isnan(last)]]))
+        time_axis(ax, "x", np.concatenate([times[np.isfinite(times)], last[known]]))
         percent_axis(ax, "y")
         ax.set_xlabel("step")
         ax.set_ylabel(f"runs at {level} % {NAMES[part]} accuracy")
-        ax.legend(loc="upper left", title=_name(grid, by))
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=_name(grid, by))
     return ax
 
 

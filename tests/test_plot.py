@@ -76,6 +76,38 @@ def draw_all(figure):
 # --- curves
 
 
+def test_six_runs_or_more_have_a_band_around_their_median():
+    few, many = plot.curves(grid(fractions=(0.4,), seeds=5)), plot.curves(grid(fractions=(0.4,), seeds=6))
+    assert len(few.collections) == 0 and len(many.collections) == 2
+
+
+def test_epochs_are_steps_by_steps_per_epoch_and_differ_in_none_of_the_runs():
+    whole = grid().assign(steps_per_epoch=grid().last_step * 0 + 50)
+    ax = plot.curves(whole, clock="epoch", legend=False)
+    assert ax.get_xlabel() == "epoch" and ax.get_legend() is None
+    assert lines(ax, 2.2)[0].get_xdata()[-1] == 100
+    mixed = whole.assign(steps_per_epoch=whole.last_step * 0 + np.array([1, 2, 2])[:, None])
+    with pytest.raises(ValueError, match="An epoch has 1, 2 steps in these runs. Try clock='step', or select."):
+        plot.curves(mixed, clock="epoch")
+
+
+# --- arrivals
+
+
+def test_arrivals_step_up_at_each_crossing_and_tick_who_never_came():
+    ax = plot.arrivals(grid(never=(0.2,)), "train_fraction")
+    never, early = lines(ax, 1.8)[0], lines(ax, 1.8)[1]
+    assert set(never.get_ydata()) == {0.0} and early.get_ydata()[-1] == 1
+    assert 1000 in early.get_xdata() and texts(ax) == ["0.2 (2 runs)", "0.4 (2 runs)", "0.6 (2 runs)"]
+    ticks = [line.get_xydata() for line in ax.lines if line.get_marker() == "|"]
+    assert [len(points) for points in ticks] == [2, 0, 0] and ticks[0].tolist() == [[5000, 0]] * 2
+
+
+def test_arrivals_of_nothing_that_ended_say_so():
+    with pytest.raises(ValueError, match="No run of this grid has run yet"):
+        plot.arrivals(grid(absent=(0.2, 0.4, 0.6)), "train_fraction")
+
+
 def test_every_run_is_a_thin_line_and_every_group_has_a_bold_median():
     ax = plot.curves(grid())
     assert len(lines(ax, 0.6)) == 2 * 3 * 2 and len(lines(ax, 2.2)) == 2 * 3

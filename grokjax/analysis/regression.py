@@ -59,8 +59,8 @@ def least_norm(rows: Float[Array, "num_train features"], targets: Float[Array, "
 def descend(
     key: Key[Array, ""],
     given: Problem,
-    init_scale: Float[Array, ""],
-    learning_rate: Float[Array, ""],
+    init_scale: Float[Array, ""] | float,
+    learning_rate: Float[Array, ""] | float,
     batch_size: int,
     steps: Int[Array, " evaluations"],
 ) -> Path:

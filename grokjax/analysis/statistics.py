@@ -4,6 +4,7 @@ Everything here is for a handful of runs: Student's t where all values are finit
 infinite, exact binomial intervals for shares. NumPy and SciPy alone.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -138,7 +139,7 @@ class Survival(NamedTuple):
     Attributes:
       steps: [points], from 0, each a time at which some run got there.
       share: [points], from each of them on.
-      low, high: [points], pointwise 95 % limits (log-log).
+      low, high: [points], pointwise 95 % limits: log-log, and the binomial's where no run or every run has got there.
     """
 
     steps: Float[np.ndarray, " points"]
@@ -157,12 +158,17 @@ def survival(crossings: Num[np.ndarray, " runs"], last_step: Num[np.ndarray, " r
     Source: Kaplan and Meier 1958, by `scipy.stats.ecdf`.
     """
     curve = stats.ecdf(_censored(crossings, last_step)).sf
-    interval = curve.confidence_interval(CONFIDENCE, method="log-log")
-    ends = [np.concatenate([[1.0], np.asarray(end.probabilities)]) for end in (curve, interval.low, interval.high)]
-    steps = np.concatenate([[0.0], curve.quantiles])
-    # Before the first and after the last crossing the limits have no variance to rest on.
-    low, high = (np.where(np.isnan(end), ends[0], end) for end in ends[1:])
-    return Survival(steps, ends[0], low, high)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of limits that are undefined, which are set below
+        interval = curve.confidence_interval(CONFIDENCE, method="log-log")
+    share, low, high = (
+        np.concatenate([[1.0], np.asarray(end.probabilities, np.float64)])
+        for end in (curve, interval.low, interval.high)
+    )
+    none_of_all = ((1 - CONFIDENCE) / 2) ** (1 / len(crossings))
+    low = np.where(share == 1, none_of_all, np.where(share == 0, 0.0, low))
+    high = np.where(share == 1, 1.0, np.where(share == 0, 1 - none_of_all, high))
+    return Survival(np.concatenate([[0.0], curve.quantiles]), share, low, high)
 
 
 def log_rank(

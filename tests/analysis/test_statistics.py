@@ -113,6 +113,13 @@ def test_survival_by_hand():
     at = dict(zip(found.steps, found.share, strict=True))
     assert at[0] == 1 and at[10] == pytest.approx(3 / 4) and at[20] == pytest.approx(3 / 4 / 2)
     assert ((found.low <= found.share) & (found.share <= found.high)).all()
+    # Before the first crossing 0 of 4 got there: the share that has not is at least 0.025 ** (1 / 4).
+    assert (found.low[0], found.high[0]) == (pytest.approx(0.025**0.25), 1)
+
+
+def test_survival_ends_in_the_binomials_limit_when_all_have_come():
+    found = survival(np.array([10.0, 20.0]), np.array([20, 20]))
+    assert found.share[-1] == 0 and (found.low[-1], found.high[-1]) == (0, pytest.approx(1 - 0.025**0.5))
 
 
 def test_the_log_rank_test_tells_early_from_late_and_not_like_from_like():

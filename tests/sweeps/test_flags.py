@@ -7,7 +7,7 @@ from tiny import train
 
 import grokjax as gj
 from grokjax.sweeps import devices
-from grokjax.sweeps.flags import all_settings, main, parse, parse_values, parse_variants
+from grokjax.sweeps.flags import all_settings, main, parse, parse_values, parse_variants, variant_text
 
 TINY = [
     "--modulus=11",
@@ -84,6 +84,13 @@ BAD = {
     "--zip=seed,steps --seed=0,1": "zip=seed,steps names steps, which has no list of values. The axes are seed.",
     "--zip=seed,steps --seed=0,1 --steps=1,2,3": "zip=seed,steps needs as many values of each, but seed has 2, steps "
     "has 3.",
+    "--steps=5 --epochs=5": "steps and epochs are both given, and either is the budget. Leave one out.",
+    "--epochs=0": "epochs=0 is out of range: it must be at least 1.",
+    "--epochs=900000000": "steps=9000000000 is out of range: it must be at most 1000000000. The default is 10000.",
+    "--task=digits --batch_rule=stream --epochs=5": "epochs=5 has no meaning with batch_rule=stream, which draws new "
+    "rows without end. Try --steps=5.",
+    "--num_epochs=5": "num_epochs is called epochs here. Try --epochs, in Python epochs=.",
+    "--seed=1,1 --width=8,8 --zip=seed,width": "seed,width=1,8 is given twice. Each value of an axis may stand once.",
     "--variant=a": "variant=a cannot be read. Try 'a: weight_decay=0; b: weight_decay=1'.",
     "--variant=a:lr=1": "lr is called learning_rate here. Try --learning_rate, in Python learning_rate=.",
     "--variant=a:b1=0.5 --b1=0.8,0.9": "b1 is set by two axes, ",
@@ -192,6 +199,51 @@ def test_any_flag_overrides_a_preset_and_seed_replaces_num_seeds():
     assert parse(["x", "--preset=paper"], presets)["num_seeds"] == 9
     with pytest.raises(gj.ConfigError, match="There is no preset 'papr'. Did you mean paper"):
         parse(["x", "--preset=papr"], presets)
+
+
+PRESET = {"paper": dict(train_fraction="0.3,0.5,0.7", epochs="50,5,7", zip="train_fraction,epochs", modulus="5,7")}
+VARIED = {
+    "paper": dict(
+        variant="one: modulus=5 learning_rate=1; two: modulus=7 learning_rate=2; three: modulus=11 batch_size=2"
+    )
+}
+
+
+def test_of_axes_that_a_preset_zips_values_of_one_choose_those_of_the_others():
+    told = parse(["x", "--train_fraction=0.3,0.7"], PRESET)
+    assert (told["train_fraction"], told["epochs"], told["zip"]) == (
+        [0.3, 0.7],
+        [50, 7],
+        [["train_fraction", "epochs"]],
+    )
+    told = parse(["x", "--train_fraction=0.5"], PRESET)
+    assert (told["train_fraction"], told["epochs"]) == (0.5, 5) and "zip" not in told
+    told = parse(["x", "--steps=9"], PRESET)
+    assert told["steps"] == 9 and told["train_fraction"] == [0.3, 0.5, 0.7] and not {"zip", "epochs"} & told.keys()
+    with pytest.raises(gj.ConfigError, match="train_fraction=0.4 has no epochs in this preset, .*Give --epochs too"):
+        parse(["x", "--train_fraction=0.4"], PRESET)
+    told = parse(["x", "--train_fraction=0.4", "--epochs=3"], PRESET)
+    assert (told["train_fraction"], told["epochs"]) == (0.4, 3) and "zip" not in told
+
+
+def test_a_flag_replaces_what_a_presets_variants_set_and_labels_choose_among_them():
+    told = parse(["x", "--modulus=13"], VARIED)
+    assert told["modulus"] == 13
+    assert told["variant"] == {"one": dict(learning_rate=1), "two": dict(learning_rate=2), "three": dict(batch_size=2)}
+    told = parse(["x", "--variant=three; one"], VARIED)
+    assert list(told["variant"]) == ["three", "one"]
+    assert parse(["x", "--variant=mine: modulus=3"], VARIED)["variant"] == {"mine": dict(modulus=3)}
+    with pytest.raises(gj.ConfigError, match="There is no variant 'on'. Did you mean one"):
+        parse(["x", "--variant=on"], VARIED)
+
+
+def test_the_default_result_bears_the_name_of_its_preset():
+    assert parse(["x", "--preset=paper"], PRESET, "results/mine-{preset}.npz")["out"] == "results/mine-paper.npz"
+
+
+def test_variants_written_are_variants_read():
+    variants = {"a, b": dict(tokens="a b =", modulus=5), "c": dict(learning_rate=1e-4)}
+    assert parse_variants(variant_text(variants), all_settings()) == variants
 
 
 def test_help_lists_every_setting_under_its_heading(capsys):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import tiny, train
+from tiny import same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.config import evaluated_steps
@@ -169,3 +169,27 @@ def test_nothing_of_ours_imports_jax_to_load_and_draw(tmp_path):
     )
     environment = os.environ | {"MPLBACKEND": "Agg"}
     assert subprocess.run([sys.executable, "-c", code, str(out)], env=environment).returncode == 0
+
+
+def test_epochs_are_a_budget_of_each_runs_own_steps():
+    grid = train(tiny(eval_at="every:5", epochs=4), train_fraction=[0.3, 0.6])
+    # 36 and 72 of 121 rows in batches of 32: 2 and 3 steps an epoch.
+    assert grid.last_step.values.tolist() == [8, 12]
+    by_steps = train(tiny(eval_at="every:5", steps=8), train_fraction=[0.3])
+    assert str(by_steps.run_id.values[0]) == str(grid.run_id.values[0])  # a budget told otherwise is the same run
+    assert same_bits(grid.isel(train_fraction=0, step=slice(0, 3)), by_steps.isel(train_fraction=0))
+
+
+def test_what_all_variants_set_is_a_coordinate_along_them():
+    arms = {"a": dict(learning_rate=1e-3, width=8), "b": dict(learning_rate=2e-3, width=16, batch_size=16)}
+    grid = train(tiny(steps=2, eval_at="every:2"), variant=arms)
+    assert grid.variant.values.tolist() == ["a", "b"] and grid.width.dims == ("variant",)
+    assert grid.width.values.tolist() == [8, 16] and grid.learning_rate.values.tolist() == [1e-3, 2e-3]
+    assert "batch_size" not in grid.coords
+
+
+def test_zipped_values_may_repeat_if_not_together():
+    grid = train(
+        tiny(steps=2, eval_at="every:2"), zip=[["train_fraction", "epochs"]], train_fraction=[0.3, 0.5], epochs=[2, 2]
+    )
+    assert grid.epochs.values.tolist() == [2, 2] and grid.sizes["train_fraction"] == 2
