@@ -13,7 +13,7 @@ test: lint ## every test
 
 figures: $(VENV)/demo.stamp ## every figure and REPORT.md, from the reference results, without training
 	$(BIN)/python figures/gallery.py
-	$(BIN)/python figures/report.py --folder=results/reference
+	$(BIN)/python figures/report.py --folder=results/reference --readme=README.md
 
 lint: $(VENV)/test.stamp ## formatting and common mistakes
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ Reads results/ first and results/reference/ for what is not there; with --folder
 which is how the report that ships is made (`make figures`). Verdicts follow grokjax/claims/registry.toml.
 """
 
+import ast
 import math
 import os
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from script import OWN, REFERENCE
+from script import OWN, REFERENCE, ROOT
 
 from grokjax import results
 from grokjax.claims import VERDICTS, Judgement, Part, judge_all, presets_in, registry, together
@@ -152,6 +153,45 @@ def result_rows(folders: Sequence[Path]) -> list[str]:
     return lines
 
 
+def experiment_rows(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) -> list[str]:
+    """A line for each experiment that a claim rests on: what it is, command, time, figure, verdicts."""
+    files = presets_in(folders)
+    lines = [row(["experiment", "quick command", "minutes on two cores", "figure", "verdicts"]), row(["---"] * 5)]
+    for name in dict.fromkeys(name for rule in registry().values() for name in rule.results):
+        script = ROOT / "experiments" / f"{name}.py"
+        title = ast.get_docstring(ast.parse(script.read_text())).splitlines()[0].rstrip(".")
+        presets = files.get(name, {})
+        pictures = [path.with_suffix(".png") for path in presets.values() if path.with_suffix(".png").exists()]
+        links = " ".join(f"[{p.stem.partition('-')[2]}]({os.path.relpath(p, out.parent)})" for p in pictures)
+        told = []
+        for rule in (rule for rule in registry().values() if rule.results[0] == name):
+            one = best([j for j in judgements if j.rule.id == rule.id])
+            told.append(f"{rule.id} {verdict(one) if one else 'not run'}")
+        figure = f"`python figures/{name}.py`" + (f": {links}" if links else "")
+        minutes = _quick_minutes(presets.get("quick") or (presets.get("paper") if len(presets) == 1 else None))
+        lines.append(row([title, f"`python experiments/{name}.py`", minutes, figure, "<br>".join(told)]))
+    return lines
+
+
+def _quick_minutes(path: Path | None) -> str:
+    """What the first process that trained a result took; '' if there is none or it does not say."""
+    if path is None:
+        return ""
+    trained = results.read(path)[1].get("trained_by")
+    if not trained:
+        return "seconds"
+    return f"{trained[0]['wall_seconds'] / 60:.1f}"
+
+
+def put_between(text: str, lines: Sequence[str], mark: str) -> str:
+    """`text` with what lies between <!-- mark --> and <!-- /mark --> replaced; ValueError without these comments."""
+    head, found, rest = text.partition(f"<!-- {mark} -->\n")
+    _, ends, tail = rest.partition(f"<!-- /{mark} -->")
+    if not found or not ends:
+        raise ValueError(f"There is no <!-- {mark} --> with <!-- /{mark} --> after it to write between.")
+    return f"{head}{found}" + "\n".join(lines) + f"\n{ends}{tail}"
+
+
 def figures(folders: Sequence[Path], out: Path) -> list[str]:
     """The pictures beside the results, as links from the report."""
     lines = []
@@ -163,9 +203,8 @@ def figures(folders: Sequence[Path], out: Path) -> list[str]:
     return lines
 
 
-def report(folders: Sequence[Path], out: Path) -> str:
+def report(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) -> str:
     """The whole report as Markdown."""
-    judgements = judge_all(folders)
     lines = ["# What holds", "", *first_page(judgements)]
     lines += [
         "`(scaled)`: the runs are smaller than the source's, so they can support its claim and not refute it. `(!)`:",
@@ -181,6 +220,7 @@ def report(folders: Sequence[Path], out: Path) -> str:
         for rule in (rule for rule in registry().values() if rule.source == source):
             lines += claim_rows(rule, [one for one in judgements if one.rule.id == rule.id])
         lines.append("")
+    lines += ["## Experiments", "", *experiment_rows(judgements, folders, out), ""]
     lines += ["## Results read", "", row(["file", "runs", "run-steps", "minutes", "versions"]), row(["---"] * 5)]
     lines += [*result_rows(folders), "", "## Figures", "", *figures(folders, out)]
     return "\n".join(lines).rstrip() + "\n"
@@ -192,6 +232,7 @@ def main() -> None:
     told = f"where the results are; default: {OWN}, and {OWN / 'reference'} for what is not there"
     flags.DEFINE_string("folder", None, told, flag_values=values)
     flags.DEFINE_string("out", "REPORT.md", "the report", flag_values=values)
+    flags.DEFINE_string("readme", None, "a README whose table of experiments is renewed too", flag_values=values)
     flags.DEFINE_boolean("help", False, "show this", flag_values=values)
     try:
         rest = values(sys.argv)
@@ -204,8 +245,13 @@ def main() -> None:
             raise ValueError(f"folder={values.folder} is no folder. Try --folder=results.")
         folders = [Path(values.folder)] if values.folder else [OWN, REFERENCE]
         out = Path(values.out)
-        text = report(folders, out)
+        judgements = judge_all(folders)
+        text = report(judgements, folders, out)
         out.write_text(text, encoding="utf-8")
+        if values.readme:
+            readme = Path(values.readme)
+            table = experiment_rows(judgements, folders, readme)
+            readme.write_text(put_between(readme.read_text("utf-8"), table, "experiments"), encoding="utf-8")
     except (flags.Error, ValueError, OSError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)

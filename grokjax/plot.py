@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from grokjax import results
-from grokjax.analysis.statistics import median_place, survival
+from grokjax.analysis.statistics import log_rank, median_place, survival
 
 COLORS = {"train": "#0072B2", "val": "#D55E00"}
 NAMES = {"train": "training", "val": "validation"}
@@ -262,7 +262,8 @@ def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99,
     """The share of runs that have reached an accuracy, over steps, a line for each value of an axis.
 
     It is 1 minus Kaplan and Meier's estimate, with pointwise 95 % limits as a band, of three runs or more. A run that
-    never got there is censored at its last step, a tick on the line.
+    never got there is censored at its last step, a tick on the line. The legend has the p-value of the log-rank test
+    of each line against the first, where both have three runs or more.
 
     Args:
       grid: a dataset from `grokjax.load` or a selection of one.
@@ -299,6 +300,9 @@ def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99,
             if count > 2:  # of fewer it is the whole picture
                 ax.fill_between(steps, low, high, step="post", color=color, alpha=0.12, lw=0)
             told = f"{_text(label)} ({count} run{'s' * (count != 1)})"
+            if i and min(count, known[0].sum()) > 2:
+                p_value = log_rank(times[i][ran], last[i][ran], times[0][known[0]], last[0][known[0]])
+                told += f", p = {p_value:.2g}"
             ax.step(steps, mid, where="post", color=color, label=told, lw=1.8)
             gone = last[i][ran][np.isinf(times[i][ran])]
             at = 1 - curve.share[np.searchsorted(curve.steps, gone, side="right") - 1]

@@ -8,6 +8,7 @@ import pytest  # noqa: E402
 from matplotlib import colors  # noqa: E402
 
 from grokjax import plot, results  # noqa: E402
+from grokjax.analysis.statistics import log_rank  # noqa: E402
 
 INF = float("inf")
 STEP = np.array([0, 50, 100, 500, 1000, 5000])
@@ -101,6 +102,14 @@ def test_arrivals_step_up_at_each_crossing_and_tick_who_never_came():
     assert 1000 in early.get_xdata() and texts(ax) == ["0.2 (2 runs)", "0.4 (2 runs)", "0.6 (2 runs)"]
     ticks = [line.get_xydata() for line in ax.lines if line.get_marker() == "|"]
     assert [len(points) for points in ticks] == [2, 0, 0] and ticks[0].tolist() == [[5000, 0]] * 2
+
+
+def test_arrivals_of_three_runs_or_more_are_compared_with_the_first_line():
+    ax = plot.arrivals(grid(seeds=3, never=(0.2,)), "train_fraction")
+    first, second, _ = texts(ax)
+    times = [np.full(3, INF), np.full(3, 1000.0)]
+    expected = log_rank(times[1], np.full(3, 5000), times[0], np.full(3, 5000))
+    assert first == "0.2 (3 runs)" and second == f"0.4 (3 runs), p = {expected:.2g}"
 
 
 def test_arrivals_of_nothing_that_ended_say_so():

@@ -425,6 +425,9 @@ def on_recorded_numbers(rule: Rule) -> list[Part]:
     def less(one, other):
         return [(a - b) / 100 for a, b in zip(table[one], table[other], strict=True)]
 
+    if rule.id == "PKU-4":
+        ends = recorded()["architectures"]
+        return [without_interval(rule, model, (ends[model] - ends["memoriser"]) / 100) for model in ("MLP", "ResNet")]
     if rule.id == "PKU-6":
         values = less("Adam 1e-4, dropout .1", "Adam 1e-4")
         return [without_interval(rule, f"alpha={a}", v) for a, v in zip(fractions, values, strict=True)]

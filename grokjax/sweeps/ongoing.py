@@ -77,6 +77,7 @@ class Ongoing(Observer):
         self.keeper: Keeper | None = None
         self.where: Sequence[jax.Device] = ()
         self.widths: set[int] = set()
+        self.trained_by: list[dict] = []
         self.lock = threading.Lock()
 
     def part(self, path: Path, runs: Sequence[Run]) -> "Ongoing":
@@ -93,6 +94,7 @@ class Ongoing(Observer):
         if self.path.exists():
             self.result = results.read(self.path)
             arrays, meta = self.result
+            self.trained_by = meta.get("trained_by", [])
             begun = set(arrays["run_id"][arrays["status"] != "not run"].ravel().tolist())
             if not (begun <= set(self.configs) or set(self.configs) <= begun):
                 collect.check_same_sweep(self.path, meta, self.described)
@@ -250,6 +252,7 @@ class Ongoing(Observer):
             told[name] = different[0] if len(different) == 1 else different
         told["wall_seconds"] = max(meta["wall_seconds"] for meta in metas)
         told["run_steps"] = sum(meta["run_steps"] for meta in metas)
+        told["trained_by"] = [one for meta in metas for one in meta["trained_by"]]
         told["lanes"] = sorted({width for meta in metas for width in meta["lanes"]})
         self.result = self._result(self.records, told | {"processes": len(metas)})
         self._replace_result()
@@ -262,8 +265,8 @@ class Ongoing(Observer):
         self.result = results.read(self.path)
 
     def _measured(self) -> dict[str, Any]:
-        """What meta says of how it was trained."""
-        return {
+        """What meta says of how it was trained: by this process, and, one by one, by all that had a hand in it."""
+        mine = {
             "versions": collect.versions(),
             "commit": collect.commit(),
             "device": devices.describe(self.where),
@@ -273,6 +276,9 @@ class Ongoing(Observer):
             "wall_seconds": round(self.meter.seconds, 3),
             "run_steps": self.meter.run_steps,
         }
+        trained_by = [*self.trained_by, mine]
+        totals = {name: sum(one[name] for one in trained_by) for name in ("wall_seconds", "run_steps")}
+        return mine | totals | {"trained_by": trained_by}
 
     def _result(self, records: Mapping[str, Record], measured: Mapping[str, Any]) -> tuple[dict, dict]:
         arrays, labels = collect.to_arrays(self.grid, self.runs, records)

@@ -302,7 +302,8 @@ def test_the_sources_own_numbers_are_judged_by_the_same_thresholds():
     verdicts = {name: together(parts) for name, parts in found.items() if parts}
     # By hand, from the table: with dropout -13.3, -2.0, +32.0 points; decay 1 over .05 by (-0.2 + 56.9 + 31.0) / 3 and
     # decay .05 over Adam by (-2.5 + 0 + 1.5) / 3; SGD 74.0 - 1.8.
-    assert verdicts == {"PKU-6": "partly", "PKU-7": "reproduced", "PKU-8": "reproduced"}
+    # MLP and ResNet end at 80 % where memorising alone makes 30 %.
+    assert verdicts == {"PKU-4": "reproduced", "PKU-6": "partly", "PKU-7": "reproduced", "PKU-8": "reproduced"}
     assert [round(100 * part.estimate.value, 1) for part in found["PKU-6"]] == [-13.3, -2.0, 32.0]
     assert [part.verdict for part in found["PKU-6"]] == ["refuted", "no effect", "reproduced"]
     assert round(100 * found["PKU-7"][0].estimate.value, 1) == 29.2

@@ -48,7 +48,7 @@ def interrupted_after(chunks, monkeypatch, config=None, **keywords):
 
 def run_steps(out):
     """Run-steps that the last process did."""
-    return results.read(out)[1]["run_steps"]
+    return results.read(out)[1]["trained_by"][-1]["run_steps"]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,8 @@ def test_an_interrupted_sweep_goes_on_to_the_bit_and_loses_no_step(tmp_path, mon
     assert 0 < first < 600 and "under way" in part.status
     whole = train(out=out, **LONG)
     assert first + run_steps(out) == 600 and (whole.status == "finished").all()
+    meta = results.read(out)[1]
+    assert meta["run_steps"] == 600 and meta["wall_seconds"] == sum(one["wall_seconds"] for one in meta["trained_by"])
     assert same_bits(whole, undisturbed) and sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "a.params"]
 
 
