@@ -5,7 +5,7 @@ fraction .3, .5 and .7, AdamW 1e-3 with decay 1, dropout .1, batch 256.
 
   --preset=quick   modulus 31 and 47, one seed, every run 6,000 steps: leaves out modulus 97 and gives every fraction
                    the same budget, where the source has 5,000 epochs at .3 and 500 otherwise.
-  --preset=paper   the source's grid; PIECES tell how to run a part of it: --modulus=47
+  --preset=paper   the source's grid; --modulus=47 runs half of it, --zero_is_padding masks token 0 as its code does
   --preset=claim   the same with the ten seeds that verdicts are given on
 
 Pilots (seeds 100 and 101, not among those judged): modulus 31 with the quick preset's settings, 5,000 steps: fraction

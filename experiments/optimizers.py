@@ -6,7 +6,8 @@ Claims: PKU-6, PKU-7, PKU-8. Source: the PKU study, figure 4: modulus 97, train 
 momentum, which only the text names, is added at learning rate 1e-2. RMSprop is PyTorch's.
 
   --preset=quick   modulus 47, batch 256, fraction .7, one seed, 4,000 steps: leaves out all other fractions
-  --preset=small   all eleven fractions and three repeats at modulus 31
+  --preset=small   all eleven fractions and three repeats at modulus 31; batches of 128 leave 3 to 6 updates an epoch, as
+                   the source has
   --preset=paper   the source's grid; --train_fraction=0.5 --num_seeds=1 runs a part of it
   --preset=claim   the same with ten seeds
 
@@ -42,7 +43,7 @@ OPTIMIZERS = labelled(
 SHARED = DATA | dict(model="encoder_decoder", variant=OPTIMIZERS)
 QUICK = SHARED | dict(modulus="47", batch_size="256", train_fraction="0.7", num_seeds="1", steps="4000")
 SMALL = SHARED | dict(
-    modulus="31", batch_size="256", train_fraction="0.3:0.8:0.05", num_seeds="3", epochs="1000", min_batches="1"
+    modulus="31", batch_size="128", train_fraction="0.3:0.8:0.05", num_seeds="3", epochs="1000", min_batches="1"
 )
 PAPER = SHARED | dict(modulus="97", batch_size="1024", train_fraction="0.3:0.8:0.05", num_seeds="3", epochs="1000")
 
