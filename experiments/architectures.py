@@ -7,8 +7,10 @@ validation rows whose swap was not trained on is kept as `unswapped_accuracy`.
 The budget of MLP and ResNet is given by the source as 100,000 epochs at fraction .3, otherwise 30,000, 20,000 or
 5,000, without saying where; here 30,000 at .5 and 20,000 at .7. Modulus 97 of these two is in `step_and_batch`.
 
-  --preset=quick   modulus 47, fraction .5: LSTM 3,000 epochs, MLP and ResNet 10,000, four seeds: leaves out fraction
-                   .3, on which an LSTM takes 12,000 epochs, and modulus 97
+  --preset=quick   modulus 47, fraction .5: LSTM up to 3,000 epochs, MLP and ResNet 10,000, six seeds; a run ends once
+                   validation accuracy has held 99 %: leaves out fraction .3, on which an LSTM takes 12,000 epochs, and
+                   modulus 97
+  --preset=part    modulus 47, fraction .3, two seeds: what two cores do in 40 minutes; runs end as in quick
   --preset=paper   the source's grid, 5 seeds; --variant='LSTM, p=47, alpha=0.3' runs one cell of it
   --preset=text    the ResNet as the text reads, each block with a matrix of its own, modulus 47
   --preset=claim   the paper's grid with ten seeds
@@ -20,7 +22,7 @@ ResNet not in 10,000.
 Command: `python experiments/architectures.py`, then `python figures/architectures.py`.
 """
 
-from pku import DATA, labelled
+from pku import DATA, SHORT, labelled
 
 from grokjax.sweeps.flags import main
 
@@ -45,9 +47,9 @@ def cell(model: str, modulus: int, fraction: float, epochs: int) -> tuple[str, d
     return label, MODELS[model] | dict(modulus=modulus, train_fraction=fraction, epochs=epochs)
 
 
-QUICK = SHARED | dict(
-    variant=labelled(cell("LSTM", 47, 0.5, 3_000), cell("MLP", 47, 0.5, 10_000), cell("ResNet", 47, 0.5, 10_000)),
-    num_seeds="4",
+QUICK = SHARED | SHORT | dict(num_seeds="6")
+QUICK |= dict(
+    variant=labelled(cell("LSTM", 47, 0.5, 3_000), cell("MLP", 47, 0.5, 10_000), cell("ResNet", 47, 0.5, 10_000))
 )
 PAPER = SHARED | dict(
     variant=labelled(
@@ -57,6 +59,13 @@ PAPER = SHARED | dict(
 )
 
 if __name__ == "__main__":
+    part = dict(variant=labelled(*(cell(model, 47, 0.3, EPOCHS[model, 47][0.3]) for model in MODELS)), num_seeds="2")
     text = dict(variant=labelled(*(cell("ResNet", 47, alpha, n) for alpha, n in LONG.items())), shared="false")
-    presets = {"quick": QUICK, "paper": PAPER, "text": PAPER | text, "claim": PAPER | dict(num_seeds="10")}
+    presets = {
+        "quick": QUICK,
+        "part": PAPER | part | SHORT,
+        "paper": PAPER,
+        "text": PAPER | text,
+        "claim": PAPER | dict(num_seeds="10"),
+    }
     main(doc=__doc__, presets=presets, out="results/architectures-{preset}.npz")

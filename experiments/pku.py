@@ -11,6 +11,10 @@ TRANSFORMER = DATA | dict(model="encoder_decoder", dropout="0.1", metrics="train
 """The encoder-decoder, 2 + 2 layers of width 128, and the training accuracy as the study reports it, dropout on."""
 
 
+SHORT = dict(stop_accuracy="0.99", eval_at="log:100")
+"""What quick presets spare: a run ends once validation accuracy has held 99 %, and is evaluated half as often."""
+
+
 def labelled(*configurations: tuple[str, dict]) -> str:
     """Labelled configurations as the flag --variant takes them."""
     return "; ".join(

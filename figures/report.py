@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from script import OWN, REFERENCE, ROOT
+from script import BEST_FIRST, OWN, REFERENCE, ROOT
 
 from grokjax import results
 from grokjax.claims import VERDICTS, Judgement, Part, judge_all, presets_in, registry, together
@@ -30,7 +30,6 @@ MEANING = {
     "inconclusive": "none of these, or fewer than six seeds",
     "not run": "no result that it could be judged on",
 }
-BEST_FIRST = ("claim", "paper", "text", "small", "quick")
 
 
 def factor(value: float) -> str:

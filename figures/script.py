@@ -12,7 +12,7 @@ import grokjax as gj
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN, REFERENCE = Path("results"), ROOT / "results" / "reference"
-BEST_FIRST = ("claim", "paper", "text", "small", "quick")
+BEST_FIRST = ("claim", "paper", "text", "part", "small", "quick")
 """Presets in the order in which a reference result is taken where none is asked for."""
 
 
