@@ -7,7 +7,8 @@ Claim: PKU-5. Source: the PKU study's text on figure 3; the settings are those o
   --preset=paper   five seeds
   --preset=claim   ten seeds
 
-Pilots (seed 100), steps at modulus 47 and 97: LSTM 206 and 899, MLP 2,656 and 25,268, ResNet 1,722 and more than 40,000.
+Pilots (seed 100), steps at modulus 47 and 97: LSTM 206 and 899, MLP 2,656 and 25,268, ResNet 1,722 and more than
+40,000.
 
 Command: `python experiments/fitting.py`, then `python figures/fitting.py`.
 """
