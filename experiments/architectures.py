@@ -7,9 +7,10 @@ validation rows whose swap was not trained on is kept as `unswapped_accuracy`.
 The budget of MLP and ResNet is given by the source as 100,000 epochs at fraction .3, otherwise 30,000, 20,000 or
 5,000, without saying where; here 30,000 at .5 and 20,000 at .7. Modulus 97 of these two is in `step_and_batch`.
 
-  --preset=quick   modulus 47, fraction .5: LSTM up to 3,000 epochs, MLP and ResNet 10,000, six seeds; a run ends once
+  --preset=quick   modulus 47, fraction .5: LSTM up to 3,000 epochs, MLP and ResNet 10,000, two seeds; a run ends once
                    validation accuracy has held 99 %: leaves out fraction .3, on which an LSTM takes 12,000 epochs, and
                    modulus 97
+  --preset=small   the same with six seeds, for verdicts
   --preset=part    modulus 47, fraction .3, two seeds: what two cores do in 40 minutes; runs end as in quick
   --preset=paper   the source's grid, 5 seeds; --variant='LSTM, p=47, alpha=0.3' runs one cell of it
   --preset=text    the ResNet as the text reads, each block with a matrix of its own, modulus 47
@@ -47,7 +48,7 @@ def cell(model: str, modulus: int, fraction: float, epochs: int) -> tuple[str, d
     return label, MODELS[model] | dict(modulus=modulus, train_fraction=fraction, epochs=epochs)
 
 
-QUICK = SHARED | SHORT | dict(num_seeds="6")
+QUICK = SHARED | SHORT | dict(num_seeds="2")
 QUICK |= dict(
     variant=labelled(cell("LSTM", 47, 0.5, 3_000), cell("MLP", 47, 0.5, 10_000), cell("ResNet", 47, 0.5, 10_000))
 )
@@ -63,6 +64,7 @@ if __name__ == "__main__":
     text = dict(variant=labelled(*(cell("ResNet", 47, alpha, n) for alpha, n in LONG.items())), shared="false")
     presets = {
         "quick": QUICK,
+        "small": QUICK | dict(num_seeds="6"),
         "part": PAPER | part | SHORT,
         "paper": PAPER,
         "text": PAPER | text,

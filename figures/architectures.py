@@ -4,13 +4,17 @@ After figure 3 of the PKU study, drawn from experiments/architectures.py. The da
 rows whose swap was not trained on: a network that pools its operands knows the others for free.
 """
 
-from panels import DASHED, by_variant, draw_cells, unswapped
+from panels import by_variant, draw_cells, median_line
 from script import main
+
+DASHED = dict(color="#000000", lw=1.2, ls="--")
 
 
 def draw(grid):
     """The figure."""
-    return draw_cells(by_variant(grid), 3, extra=unswapped, more=[DASHED])
+    unswapped = median_line("unswapped_accuracy", **DASHED)
+    told = ("rows whose swap was not trained on, median", DASHED)
+    return draw_cells(by_variant(grid), 3, extra=unswapped, more=[told])
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ accuracies above losses, with every seed. The last row of panels counts runs tha
 included.
 """
 
-from panels import along, count, key, learning, sheet, with_axis
+from panels import along, arrived, count, key, learning, sheet, with_axis
 from script import main
-
-import grokjax as gj
 
 
 def draw(grid):
@@ -26,7 +24,7 @@ def draw(grid):
                 axes[2 * i + row, j].set_visible(True)
                 learning(axes[2 * i + row, j], cell, title, quantity)
         axes[-1, i].set_visible(True)
-        gj.plot.arrivals(grid.sel(modulus=[modulus]), "train_fraction", axes[-1, i])
+        arrived(axes[-1, i], grid.sel(modulus=[modulus]), "train_fraction")
         axes[-1, i].set_title(f"p = {modulus} ({count(grid.sel(modulus=[modulus]))})")
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure

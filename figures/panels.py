@@ -39,12 +39,17 @@ def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = ACCURACY, *
     ax.set_title(f"{title} ({count(cell)})")
 
 
-def unswapped(ax: Axes, cell: xr.Dataset) -> None:
-    """The median accuracy on validation rows whose swap was not trained on, dashed."""
-    dims = [dim for dim in cell["unswapped_accuracy"].dims if dim != "step"]
-    values = cell["unswapped_accuracy"].transpose(*dims, "step").values.reshape(-1, cell.sizes["step"])
-    epochs = cell["step"].values / int(np.unique(cell["steps_per_epoch"].values)[0])
-    ax.plot(epochs, gj.results.median(values, 0), color="#000000", lw=1.2, ls="--", zorder=4)
+def median_line(name: str, **look) -> Callable[[Axes, xr.Dataset], None]:
+    """What draws the median of a curve over epochs, up to the end of the longest run."""
+
+    def draw(ax: Axes, cell: xr.Dataset) -> None:
+        dims = [dim for dim in cell[name].dims if dim != "step"]
+        values = cell[name].transpose(*dims, "step").values.reshape(-1, cell.sizes["step"])
+        shown = cell["step"].values <= cell["last_step"].values.max()
+        epochs = cell["step"].values / cell["steps_per_epoch"].values.max()
+        ax.plot(epochs[shown], gj.results.median(values, 0)[shown], zorder=4, **look)
+
+    return draw
 
 
 def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
@@ -60,7 +65,11 @@ def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-DASHED = ("rows whose swap was not trained on, median", dict(color="#000000", lw=1.2, ls="--"))
+def arrived(ax: Axes, grid: xr.Dataset, by: str) -> None:
+    """When validation gets to 99 %, a line for each value of an axis, and below the panel what the lines are."""
+    gj.plot.arrivals(grid, by, ax)
+    title = ax.get_legend().get_title().get_text()
+    ax.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.25))
 
 
 def draw_cells(
@@ -131,6 +140,6 @@ def draw_ordered(grid: xr.Dataset) -> Figure:
             learning(ax, cell, label)
         line[-1].set_visible(True)
         labels = [label for label, _ in cells]
-        gj.plot.arrivals(grid.sel(variant=labels), "variant", line[-1])
+        arrived(line[-1], grid.sel(variant=labels), "variant")
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure

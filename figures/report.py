@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from script import BEST_FIRST, OWN, REFERENCE, ROOT
+from script import OWN, REFERENCE, ROOT, nearness
 
 from grokjax import results
 from grokjax.claims import VERDICTS, Judgement, Part, judge_all, presets_in, registry, together
@@ -25,7 +25,7 @@ SOURCES = {
 MEANING = {
     "reproduced": "beyond the null as predicted, by at least the smallest effect of interest, in every part",
     "partly": "in part of the grid, or by less",
-    "refuted": "the interval lies beyond the smallest effect on the other side",
+    "refuted": "no part is as predicted, and intervals lie beyond the smallest effect on the other side",
     "no effect": "the interval lies within the smallest effect",
     "inconclusive": "none of these, or fewer than six seeds",
     "not run": "no result that it could be judged on",
@@ -52,27 +52,40 @@ def in_unit(value: float, unit: str) -> str:
     return f"{100 * value:.0f} %" if unit.startswith("share") else f"{value:.3g}"
 
 
-def measured(part: Part) -> str:
-    """'p=47: ×38 [12, 60], 6 runs: reproduced'."""
+def numbers(part: Part) -> str:
+    """'p=47: ×38 [12, 60], 6 runs'."""
     value, low, high, _, runs = part.estimate
     interval = "" if math.isnan(low) else f" [{in_unit(low, part.unit)}, {in_unit(high, part.unit)}]"
     count = f", {runs} run{'s' * (runs != 1)}" if not math.isnan(low) else ""
     if math.isinf(low) and math.isinf(high):
         interval = ""
+    return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}"
+
+
+def measured(part: Part) -> str:
+    """'p=47: ×38 [12, 60], 6 runs: reproduced'."""
     note = f" ({part.note})" if part.note and "runs that a verdict" not in part.note else ""
-    return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}: {part.verdict}{note}"
+    return f"{numbers(part)}: {part.verdict}{note}"
 
 
 def expected(rule: Rule) -> str:
     """The smallest effect of interest, for reading."""
     if rule.unit.startswith("share"):
-        return f"most runs, at least {50 + 100 * rule.smallest:.0f} %"
-    return f"{rule.null.partition(':')[0]} excluded, at least {in_unit(rule.smallest, rule.unit)}"
+        return f"most runs: {50 + 100 * rule.smallest:.0f} % or more"
+    return f"above {in_unit(0.0, rule.unit)}: {in_unit(rule.smallest, rule.unit)} or more"
 
 
 def verdict(one: Judgement) -> str:
     """The verdict, marked where the runs are not at the source's own setting."""
     return f"{one.verdict} (scaled)" if one.scaled else one.verdict
+
+
+def tally(one: Judgement) -> str:
+    """How many of the claim's parts came out as predicted, and how many the other way; '' where it has one."""
+    for_it, against = (sum(part.verdict == name for part in one.parts) for name in ("reproduced", "refuted"))
+    if max(len(one.parts), one.rule.parts) == 1:
+        return ""
+    return f"{for_it} of {one.rule.parts} parts as claimed" + (f", {against} the other way" if against else "")
 
 
 def p_values(one: Judgement) -> str:
@@ -97,19 +110,25 @@ def claim_rows(rule: Rule, found: Sequence[Judgement]) -> list[str]:
     lines = []
     for one in found:
         parts = [measured(part) for part in one.parts]
-        parts += [f"*control* {measured(part)}" for part in one.controls]
+        parts += [f"*beside* {numbers(part)}" for part in one.controls]
         beside = [f"at {level} %: {other}" for level, other in one.beside.items() if other != one.verdict]
-        cell = "<br>".join([f"**{verdict(one)}**", *beside])
+        cell = "<br>".join(filter(None, [f"**{verdict(one)}**", tally(one), *beside]))
         first = [f"{rule.id}{doubt}", rule.statement, rule.quantity, expected(rule)]
         lines.append(row([*first, "<br>".join(parts), cell, p_values(one), one.preset, told]))
     return lines
 
 
 def best(found: Sequence[Judgement]) -> Judgement | None:
-    """Of one claim the judgement nearest to the source that has a verdict, or else the nearest of all."""
-    ordered = sorted(found, key=lambda one: (one.scaled, BEST_FIRST.index(one.preset)))
-    decided = [one for one in ordered if one.verdict != "inconclusive"]
-    return next(iter(decided or ordered), None)
+    """Of one claim the judgement nearest to the source with runs enough for a verdict, or else the nearest of all."""
+    ordered = sorted(found, key=lambda one: (one.scaled, nearness(one.preset)))
+    enough = [one for one in ordered if any(part.estimate.runs >= one.rule.seeds for part in one.parts)]
+    return next(iter(enough or ordered), None)
+
+
+def command(name: str) -> str:
+    """What makes the result of an experiment that a verdict needs."""
+    script = f"experiments/{name}.py"
+    return f"python {script}" + " --preset=claim" * ("--preset=claim" in (ROOT / script).read_text("utf-8"))
 
 
 def first_page(judgements: Sequence[Judgement]) -> list[str]:
@@ -118,13 +137,14 @@ def first_page(judgements: Sequence[Judgement]) -> list[str]:
     for rule in registry().values():
         one = best([j for j in judgements if j.rule.id == rule.id])
         if one is None:
-            commands = ", ".join(f"`python experiments/{name}.py --preset=claim`" for name in rule.results)
+            commands = " and ".join(f"`{command(name)}`" for name in rule.results)
             groups["not run"].append(f"{rule.id}: {rule.statement}. It takes {commands}.")
             continue
         scaled = ", at a smaller size than the source's" if one.scaled else ""
+        counted = f" ({tally(one)})" if tally(one) else ""
         shown = "; ".join(measured(part) for part in one.parts[:3])
         more = f"; and {len(one.parts) - 3} more" if len(one.parts) > 3 else ""
-        groups[one.verdict].append(f"{rule.id}: {rule.statement}{scaled}. {shown}{more}.")
+        groups[one.verdict].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.")
     lines = [
         f"Of {len(registry())} claims "
         + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
@@ -173,13 +193,13 @@ def experiment_rows(judgements: Sequence[Judgement], folders: Sequence[Path], ou
 
 
 def _quick_minutes(path: Path | None) -> str:
-    """What the first process that trained a result took; '' if there is none or it does not say."""
+    """What training a result took in all, '' if there is none."""
     if path is None:
         return ""
-    trained = results.read(path)[1].get("trained_by")
-    if not trained:
+    meta = results.read(path)[1]
+    if "wall_seconds" not in meta:
         return "seconds"
-    return f"{trained[0]['wall_seconds'] / 60:.1f}"
+    return f"{meta['wall_seconds'] / 60:.1f}" + f" ({meta['platform']})" * (meta["platform"] != "cpu")
 
 
 def put_between(text: str, lines: Sequence[str], mark: str) -> str:
@@ -210,7 +230,9 @@ def report(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) 
         "may well be false, or hang on a hyperparameter. Verdicts, thresholds and horizons were written down before",
         "the runs, in `grokjax/claims/registry.toml`; they are those at 99 % accuracy, and where another level gives",
         "another verdict it stands below. p: the largest of the parts', raw and by Holm's method within source and",
-        "preset. Ratios are shown as factors, differences of accuracy in points.",
+        "preset. Ratios are shown as factors, differences of accuracy in points; means with Student's interval or,",
+        "where a run never got there (∞), medians with that of order statistics. *beside*: controls, which decide",
+        "nothing.",
         "",
     ]
     for source, title in SOURCES.items():

@@ -13,7 +13,12 @@ import grokjax as gj
 ROOT = Path(__file__).resolve().parents[1]
 OWN, REFERENCE = Path("results"), ROOT / "results" / "reference"
 BEST_FIRST = ("claim", "paper", "text", "part", "small", "quick")
-"""Presets in the order in which a reference result is taken where none is asked for."""
+"""Presets from the source's own grid down."""
+
+
+def nearness(preset: str) -> int:
+    """The place of a preset in `BEST_FIRST`, of one with another name the last."""
+    return BEST_FIRST.index(preset) if preset in BEST_FIRST else len(BEST_FIRST)
 
 
 def find(name: str, preset: str | None, folders: Sequence[Path]) -> Path:
@@ -31,7 +36,7 @@ def find(name: str, preset: str | None, folders: Sequence[Path]) -> Path:
     for folder in folders:
         found = sorted(folder.glob(f"{name}-{preset or '*'}.npz"))
         if folder == REFERENCE:
-            found.sort(key=lambda path: BEST_FIRST.index(path.stem.partition("-")[2]), reverse=True)
+            found.sort(key=lambda path: nearness(path.stem.partition("-")[2]), reverse=True)
         else:
             found.sort(key=lambda path: path.stat().st_mtime)
         if found:

@@ -332,7 +332,8 @@ def step_axis(ax: Axes, which: str, steps: np.ndarray) -> None:
     edge = 10.0 ** np.floor(np.log10(positive.min(initial=np.inf))) if positive.size else 1.0
     top = max(steps.max(initial=edge), 2 * edge)
     bottom = 0.0 if (steps == 0).any() else edge
-    getattr(ax, f"set_{which}scale")("symlog", linthresh=edge, linscale=0.4)
+    room = max(0.4, 0.14 * np.log10(top / edge))  # decades between 0 and the edge, so that their numbers stand apart
+    getattr(ax, f"set_{which}scale")("symlog", linthresh=edge, linscale=room)
     getattr(ax, f"set_{which}lim")(bottom, top)
     axis = ax.xaxis if which == "x" else ax.yaxis
     _decades(axis, edge, top)

@@ -34,19 +34,19 @@ class Estimate(NamedTuple):
     runs: int
 
 
-def location(values: Sequence[float] | np.ndarray, null: float = 0.0) -> Estimate:
+def location(values: Sequence[float] | np.ndarray) -> Estimate:
     """Where values lie: their mean by Student's t if all are finite, otherwise their median by order statistics.
 
     The order statistics are the closest pair that encloses the median with at least 95 % confidence whatever the
     distribution: of 6 values the least and the largest (96.9 %), of 10 the second and the ninth (97.9 %); fewer than 6
-    bound nothing. Its p-value is the sign test's, in which values equal to the null take no part.
+    bound nothing. Its p-value is the sign test's, in which values of 0 take no part.
 
     Args:
       values: one per run or pair; +-inf where a run never got there; no NaN.
-      null: against which the p-value is.
 
     Returns:
-      The estimate. Of no value, NaN in an unbounded interval; of one, that value in an unbounded interval.
+      The estimate, its p-value against 0. Of no value, NaN in an unbounded interval; of one, that value in an unbounded
+      interval; NaN if the two in the middle are -inf and +inf.
 
     Raises:
       ValueError: for a NaN.
@@ -65,14 +65,15 @@ def location(values: Sequence[float] | np.ndarray, null: float = 0.0) -> Estimat
             return Estimate(mean, -np.inf, np.inf, 1.0, 1)
         error = float(values.std(ddof=1)) / np.sqrt(n)
         reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
-        p_value = float(2 * stats.t.sf(abs(mean - null) / error, n - 1) if error else mean == null)
+        p_value = float(2 * stats.t.sf(abs(mean) / error, n - 1) if error else mean == 0)
         return Estimate(mean, mean - reach, mean + reach, p_value, n)
     ordered = np.sort(values)
     place = median_place(n)
     low, high = (ordered[place - 1], ordered[n - place]) if place else (-np.inf, np.inf)
-    above, below = int((values > null).sum()), int((values < null).sum())
+    above, below = int((values > 0).sum()), int((values < 0).sum())
     p_value = float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
-    return Estimate(float(results.median(ordered)), float(low), float(high), p_value, n)
+    with np.errstate(invalid="ignore"):
+        return Estimate(float(results.median(ordered)), float(low), float(high), p_value, n)
 
 
 def median_place(count: int) -> int:
@@ -182,11 +183,6 @@ def log_rank(
     if not any(np.isfinite(group).any() for group in (np.asarray(crossings), np.asarray(other_crossings))):
         return 1.0
     return float(stats.logrank(*groups).pvalue)
-
-
-def restricted_mean_log(crossings: Num[np.ndarray, " runs"], horizon: float) -> float:
-    """exp of the mean of ln(min(crossing, horizon)): a typical time that counts who never got there at the horizon."""
-    return float(np.exp(np.mean(np.log(np.minimum(np.asarray(crossings, np.float64), horizon)))))
 
 
 def _censored(crossings, last_step) -> stats.CensoredData:

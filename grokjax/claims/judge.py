@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grokjax import results
-from grokjax.analysis.statistics import holm
+from grokjax.analysis.statistics import Estimate, holm
 from grokjax.claims import pku
 from grokjax.claims.rules import Rule, registry
 from grokjax.claims.runs import Runs
 from grokjax.claims.verdicts import Part, together
 
 FUNCTIONS = pku.CLAIMS
-"""What judges a claim, by id: (runs by experiment, rule, preset, level) -> `Judged`."""
+"""What judges a claim, by id: (runs by experiment, rule, level) -> `Judged`."""
 
 BESIDE = (50, 90, 95)
 """Accuracy levels at which a claim is judged beside the registered one of 99 %."""
@@ -29,7 +29,7 @@ class Judgement:
       preset: whose results.
       files: the results read.
       parts, controls: what decides, and what is told beside it.
-      verdict: `together` of the parts; a claim is refuted only on the source's own setting.
+      verdict: `together` of the parts; what refutes on another setting than the source's is inconclusive.
       scaled: whether runs of another setting than the source's are among the parts.
       p_value, adjusted: the largest of the parts', and by Holm's method within the source and preset; NaN without.
       beside: the verdict at other accuracy levels, where the claim depends on one.
@@ -72,7 +72,11 @@ def judge_all(folders: Sequence[str | Path]) -> list[Judgement]:
         presets = dict.fromkeys(preset for name in rule.results for preset in files.get(name, {}))
         for preset in presets:
             paths = {name: files[name][preset] for name in rule.results if preset in files.get(name, {})}
-            found.append(judge(rule, preset, {name: read[path] for name, path in paths.items()}, paths))
+            evidence = {name: read[path] for name, path in paths.items()}
+            try:
+                found.append(judge(rule, preset, evidence, paths))
+            except ValueError as error:
+                found.append(_unjudged(rule, preset, paths, str(error)))
     found = [one for one in found if one.parts]
     return _adjusted(found)
 
@@ -87,9 +91,9 @@ def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[
       paths: of their files.
     """
     evidence = {name: runs for name, runs in evidence.items() if len(runs)}
-    judged = FUNCTIONS[rule.id](evidence, rule, preset, 99)
+    judged = FUNCTIONS[rule.id](evidence, rule, 99)
     scaled = any(not _own(runs, rule) for runs in judged.used)
-    told = {level: FUNCTIONS[rule.id](evidence, rule, preset, level) for level in BESIDE if judged.by_level}
+    told = {level: FUNCTIONS[rule.id](evidence, rule, level) for level in BESIDE if judged.by_level}
     p_values = [part.estimate.p_value for part in judged.parts if not math.isnan(part.estimate.p_value)]
     return Judgement(
         rule=rule,
@@ -97,13 +101,26 @@ def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[
         files=[path.name for path in paths.values()],
         parts=judged.parts,
         controls=judged.controls,
-        verdict=together(judged.parts),
+        verdict=_verdict(rule, judged.parts, scaled),
         scaled=scaled,
         p_value=max(p_values, default=math.nan),
         adjusted=math.nan,
-        beside={level: together(other.parts) for level, other in told.items()},
+        beside={level: _verdict(rule, other.parts, scaled) for level, other in told.items()},
         runs=sum(len(runs) for runs in judged.used),
     )
+
+
+def _verdict(rule: Rule, parts: Sequence[Part], scaled: bool) -> str:
+    """The verdict on all parts: only runs at the source's own setting can refute its claim."""
+    found = together(parts, rule.parts)
+    return "inconclusive" if scaled and found == "refuted" else found
+
+
+def _unjudged(rule: Rule, preset: str, paths: Mapping[str, Path], why: str) -> Judgement:
+    """What is said of results that a claim cannot be judged on."""
+    part = Part("these results", rule.unit, Estimate(math.nan, math.nan, math.nan, math.nan, 0), "inconclusive", why)
+    files = [path.name for path in paths.values()]
+    return Judgement(rule, preset, files, [part], [], "inconclusive", True, math.nan, math.nan, {}, 0)
 
 
 def _experiments() -> list[str]:
@@ -111,11 +128,12 @@ def _experiments() -> list[str]:
 
 
 def _own(runs: Runs, rule: Rule) -> bool:
-    """Whether all of these runs are of the source's own setting."""
+    """Whether all of these runs are of the source's own setting, with its budget."""
+    given = {"steps": runs.budget, "epochs": lambda: runs.budget() / runs.table["steps_per_epoch"].to_numpy()}
     return all(
         name in runs.table and all(any(_same(value, one) for one in allowed) for value in runs.values(name))
         for name, allowed in rule.own.items()
-    )
+    ) and all((given[name]() >= least).all() for name, least in rule.at_least.items())
 
 
 def _same(value, other) -> bool:

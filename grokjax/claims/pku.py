@@ -1,17 +1,18 @@
 """The claims of the PKU study, PKU-1 to PKU-19, and its picture of implicit regularisation.
 
-Each function is given the runs of the claim's experiments, its rule, the preset and the accuracy level of crossings,
-and returns the parts that decide and the controls that are told beside them. The registry says in words what they
-compute.
+Each function is given the runs of the claim's experiments, its rule and the accuracy level of crossings, and returns
+the parts that decide and the controls that are told beside them. The registry says in words what they compute.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from grokjax.analysis.statistics import difference
 from grokjax.claims.rules import Rule, recorded
-from grokjax.claims.runs import Runs, delay_ratio, gain, paired, time_ratio
+from grokjax.claims.runs import Compared, Runs, delay_ratio, gain, paired, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
 
 Evidence = Mapping[str, Runs]
@@ -42,20 +43,38 @@ def _cells(evidence: Evidence, name: str, *by: str):
     return [] if runs is None or any(column not in runs.table for column in by) else list(runs.by(*by))
 
 
-def _every_cell_groks(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _once_generalised(part: Part, runs: Runs, level: int) -> Part:
+    """The part, inconclusive where it finds a delay in runs whose median never validates: that is not yet grokking."""
+    if part.verdict in ("reproduced", "partly") and not runs.arrives("val", level):
+        return dataclasses.replace(part, verdict="inconclusive", note="the median run does not validate in its budget")
+    return part
+
+
+def _delay(rule: Rule, label: str, runs: Runs, level: int) -> Part:
+    """Whether some runs grok: validation later than training."""
+    unknown = np.isinf(runs.crossing("train", level)[0])
+    return _once_generalised(effect(rule, label, Compared(runs.delay(level), unknown)), runs, level)
+
+
+def _more_delay(rule: Rule, label: str, one: Runs, other: Runs, level: int) -> Part:
+    """Whether some runs grok more strongly than others."""
+    return _once_generalised(effect(rule, label, delay_ratio(one, other, level)), one, level)
+
+
+def _named(model: str) -> str:
+    return MODELS.get(model, model)
+
+
+def _every_cell_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-1."""
     parts, used = [], []
     for (modulus, fraction), runs in _cells(evidence, "modular_addition", "modulus", "train_fraction"):
-        part = effect(rule, f"p={modulus}, alpha={fraction}", runs.delay(level))
-        if part.verdict in ("reproduced", "partly") and np.isinf(np.median(runs.crossing("val", level)[0])):
-            note = "the median run does not validate within its budget"
-            part = dataclasses.replace(part, verdict="inconclusive", note=note)
-        parts.append(part)
+        parts.append(_delay(rule, f"p={modulus}, alpha={fraction}", runs, level))
         used.append(runs)
     return Judged(parts, used=used)
 
 
-def _less_data_groks_more(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-2."""
     parts, used = [], []
     cells = [c for name in ("modular_addition", "architectures") for c in _cells(evidence, name, "model", "modulus")]
@@ -63,18 +82,16 @@ def _less_data_groks_more(evidence: Evidence, rule: Rule, preset: str, level: in
         fractions = runs.values("train_fraction")
         if len(fractions) < 2:
             continue
-        horizon = rule.horizon_of(MODELS[model], preset)
         least, most = (runs.where(train_fraction=fraction) for fraction in (fractions[0], fractions[-1]))
-        label = f"{MODELS[model]}, p={modulus}, alpha {fractions[0]} to {fractions[-1]}"
-        parts.append(effect(rule, f"{label}: time", time_ratio(least, most, "val", level, horizon)))
-        parts.append(effect(rule, f"{label}: ratio", delay_ratio(least, most, level, horizon)))
+        label = f"{_named(model)}, p={modulus}, alpha {fractions[0]} to {fractions[-1]}"
+        parts.append(effect(rule, f"{label}: time", time_ratio(least, most, "val", level)))
+        parts.append(_more_delay(rule, f"{label}: ratio", least, most, level))
         used += [least, most]
     return Judged(parts, used=used)
 
 
-def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-3."""
-    horizon = rule.horizon_of(preset)
 
     def compare(runs, label):
         moduli = runs.values("modulus")
@@ -82,47 +99,48 @@ def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, preset: str, lev
             return []
         small, large = (runs.where(modulus=modulus) for modulus in (moduli[0], moduli[-1]))
         used.extend([small, large])
-        values = delay_ratio(small, large, level, horizon)
-        return [effect(rule, f"p={moduli[0]} to {moduli[-1]}, {label}", values)]
+        return [_more_delay(rule, f"{label}, p={moduli[0]} to {moduli[-1]}", small, large, level)]
 
     parts, used = [], []
-    for (fraction,), runs in _cells(evidence, "modular_addition", "train_fraction"):
-        parts += compare(runs, f"alpha={fraction}")
+    for name in ("modular_addition", "architectures"):
+        for (model, fraction), runs in _cells(evidence, name, "model", "train_fraction"):
+            parts += compare(runs, f"{_named(model)}, alpha={fraction}")
     mine = list(used)
-    controls = [
-        p for (rows,), runs in _cells(evidence, "equal_rows", "num_train") for p in compare(runs, f"{rows} rows")
-    ]
+    rows = _cells(evidence, "equal_rows", "num_train")
+    controls = [part for (count,), runs in rows for part in compare(runs, f"Transformer, {count} rows")]
     return Judged(parts, controls, mine)
 
 
-def _other_models_grok(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _other_models_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-4."""
     cells = _cells(evidence, "architectures", "model", "modulus", "train_fraction")
     own = [c for c in cells if c[0][1] in rule.own["modulus"] and c[0][2] in rule.own["train_fraction"]]
     parts, controls = [], []
     for (model, modulus, fraction), runs in own or cells:
-        label = f"{MODELS[model]}, p={modulus}, alpha={fraction}"
+        label = f"{_named(model)}, p={modulus}, alpha={fraction}"
         parts.append(effect(rule, label, runs.rise("unswapped_accuracy", level)))
         controls.append(effect(rule, f"{label}, all validation rows", runs.rise("val_accuracy", level)))
     return Judged(parts, controls, [runs for _, runs in own or cells])
 
 
-def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-5."""
-    parts, controls, used = [], [], []
+    parts, used = [], []
     for (model,), runs in _cells(evidence, "fitting", "model"):
         moduli = runs.values("modulus")
         if len(moduli) < 2:
             continue
         large, small = (runs.where(modulus=modulus) for modulus in (moduli[-1], moduli[0]))
         steps = time_ratio(large, small, "train", level)
-        epochs = steps - np.log(large.table["steps_per_epoch"].iloc[0] / small.table["steps_per_epoch"].iloc[0])
-        predicted = effect if model in ("mlp", "resnet") else no_more
-        label = f"{MODELS[model]}, p={moduli[0]} to {moduli[-1]}"
-        parts.append(predicted(rule, f"{label}, in steps", steps))
-        controls.append(predicted(rule, f"{label}, in epochs", epochs))
+        longer = np.log(large.table["steps_per_epoch"].iloc[0] / small.table["steps_per_epoch"].iloc[0])
+        label = f"{_named(model)}, p={moduli[0]} to {moduli[-1]}"
+        for clock, found in (("steps", steps), ("epochs", steps._replace(values=steps.values - longer))):
+            if model in ("mlp", "resnet"):
+                parts.append(effect(rule, f"{label}, in {clock}", found))
+            else:
+                parts.append(no_more(rule, f"{label}, in {clock}", found.values))
         used += [large, small]
-    return Judged(parts, controls, used)
+    return Judged(parts, used=used)
 
 
 def _arms(evidence: Evidence, name: str, *labels: str) -> list[Runs] | None:
@@ -132,7 +150,7 @@ def _arms(evidence: Evidence, name: str, *labels: str) -> list[Runs] | None:
     return found if found and all(len(arm) for arm in found) else None
 
 
-def _dropout_helps(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _dropout_helps(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-6."""
     arms = _arms(evidence, "optimizers", "Adam 1e-4, dropout .1", "Adam 1e-4")
     parts, controls = [], []
@@ -144,34 +162,36 @@ def _dropout_helps(evidence: Evidence, rule: Rule, preset: str, level: int) -> J
             controls.append(
                 effect(rule, f"alpha={fraction}, time without / with", sooner, unit="ln ratio", smallest=0.2231)
             )
-    return Judged(parts, controls, arms or ())
+    return Judged(parts, controls, arms or (), by_level=False)
 
 
-def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-7."""
     arms = _arms(evidence, "optimizers", "AdamW 5e-4, decay 1", "AdamW 5e-4, decay .05", "Adam 1e-4")
     if not arms:
         return Judged([])
-    strong, weak, adam = (_mean_over_fractions(arm) for arm in arms)
+    strong, weak, adam = (_highest_by_cell(arm) for arm in arms)
+    shared = sorted(strong.keys() & weak.keys() & adam.keys())
+    fractions = len({fraction for _, fraction in shared})
+    seeds = [seed for seed, count in Counter(seed for seed, _ in shared).items() if count == fractions]
+
+    def less(one, other):
+        return [np.mean([one[cell] - other[cell] for cell in shared if cell[0] == seed]) for seed in seeds]
+
     parts = [
-        effect(rule, "decay 1 less decay .05", _by_seed(strong, weak)),
-        no_more(rule, "decay .05 less Adam 1e-4", _by_seed(weak, adam), smallest=LIKE_ADAM, about=True),
+        effect(rule, "decay 1 less decay .05", less(strong, weak)),
+        no_more(rule, "decay .05 less Adam 1e-4", less(weak, adam), smallest=LIKE_ADAM, about=True),
     ]
     return Judged(parts, used=arms, by_level=False)
 
 
-def _mean_over_fractions(runs: Runs) -> dict:
-    """{seed: mean over train fractions of the highest validation accuracy}, of the seeds that have all fractions."""
-    fractions = runs.values("train_fraction")
-    tables = runs.table.groupby("seed")["max_val_accuracy"]
-    return {seed: float(group.mean()) for seed, group in tables if len(group) == len(fractions)}
+def _highest_by_cell(runs: Runs) -> dict[tuple, float]:
+    """{(seed, train fraction): highest validation accuracy}."""
+    columns = (runs.table[name] for name in ("seed", "train_fraction", "max_val_accuracy"))
+    return {(seed, fraction): highest for seed, fraction, highest in zip(*columns, strict=True)}
 
 
-def _by_seed(one: dict, other: dict) -> list[float]:
-    return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
-
-
-def _sgd_needs_data(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _sgd_needs_data(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-8."""
     arms = _arms(evidence, "optimizers", "SGD 1e-2, momentum .9")
     fractions = arms[0].values("train_fraction") if arms else []
@@ -182,7 +202,7 @@ def _sgd_needs_data(evidence: Evidence, rule: Rule, preset: str, level: int) -> 
     return Judged([part], used=[least, most], by_level=False)
 
 
-def _momentum_speeds(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-9."""
     parts, controls, used = [], [], []
     pairs = {"RMSprop": ("RMSprop", "RMSprop, momentum .9"), "Adam": ("Adam, b1 0", "Adam, b1 .9")}
@@ -198,7 +218,7 @@ def _momentum_speeds(evidence: Evidence, rule: Rule, preset: str, level: int) ->
     return Judged(parts, controls, used)
 
 
-def _operands_decide(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-10."""
     parts, controls, used = [], [], []
     for (modulus, operands, dropout, rate), runs in _cells(
@@ -212,6 +232,8 @@ def _operands_decide(evidence: Evidence, rule: Rule, preset: str, level: int) ->
             3: ("groks", np.isfinite(val) & (runs.delay(level) >= np.log(2))),
             4: ("is not fitted", np.isinf(train)),
         }
+        if operands not in does:
+            continue
         label, hits = does[operands]
         named = f"p={modulus}, K={operands} {label}"
         if (dropout, rate) == (0.1, 7e-4):
@@ -229,24 +251,34 @@ def _cell_of_operands(evidence: Evidence, modulus: int, operands: int) -> Runs |
     return found if found is not None and len(found) else None
 
 
-def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-11."""
     parts, used = [], []
-    for operands, predicted in ((2, effect), (3, no_more)):
-        runs = _cell_of_operands(evidence, 31, operands)
-        if runs is not None:
-            parts.append(predicted(rule, f"p=31, K={operands}", runs.delay(level)))
-            used.append(runs)
+    two, three = (_cell_of_operands(evidence, 31, operands) for operands in (2, 3))
+    if two is not None:
+        parts.append(_delay(rule, "p=31, K=2", two, level))
+        used.append(two)
+    if three is not None:
+        part = no_more(rule, "p=31, K=3", three.delay(level))
+        parts.append(_once_fitted(part, three, level))
+        used.append(three)
     return Judged(parts, used=used)
 
 
-def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _once_fitted(part: Part, runs: Runs, level: int) -> Part:
+    """The part, inconclusive where it finds no delay in runs whose median is not even fitted."""
+    if part.verdict == "reproduced" and not (runs.arrives("train", level) and runs.arrives("val", level)):
+        return dataclasses.replace(part, verdict="inconclusive", note="the median run is not fitted in its budget")
+    return part
+
+
+def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-19."""
     parts, used = [], []
     for modulus in evidence["operands"].values("modulus") if "operands" in evidence else []:
         two, three = (_cell_of_operands(evidence, modulus, operands) for operands in (2, 3))
         if two is not None and three is not None:
-            parts.append(effect(rule, f"p={modulus}, K 2 to 3", delay_ratio(two, three, level)))
+            parts.append(_more_delay(rule, f"p={modulus}, K 2 to 3", two, three, level))
             used += [two, three]
     return Judged(parts, used=used)
 
@@ -260,17 +292,14 @@ def _kinds(evidence: Evidence, name: str) -> dict[str, dict[str, Runs]]:
     return found
 
 
-def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-12."""
     parts, controls, used = [], [], []
-    horizon = rule.horizon_of(preset)
     for fraction, arms in _kinds(evidence, "ordered_pairs").items():
         for kind, runs in arms.items():
             if kind == "ordered" or "ordered" not in arms:
                 continue
-            part = effect(
-                rule, f"{fraction}, ordered to {kind}", time_ratio(arms["ordered"], runs, "val", level, horizon)
-            )
+            part = effect(rule, f"{fraction}, ordered to {kind}", time_ratio(arms["ordered"], runs, "val", level))
             if kind == "all":
                 parts.append(part)
                 used += [arms["ordered"], runs]
@@ -279,64 +308,53 @@ def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, preset: str, level
     return Judged(parts, controls, used)
 
 
-def _ordered_triples_grok_more(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _ordered_triples_grok_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-13."""
     parts, controls, used = [], [], []
     for fraction, arms in _kinds(evidence, "ordered_triples").items():
         for kind, runs in arms.items():
             if kind != "ordered" and "ordered" in arms:
-                part = effect(rule, f"{fraction}, ordered to {kind}", delay_ratio(arms["ordered"], runs, level))
+                part = _more_delay(rule, f"{fraction}, ordered to {kind}", arms["ordered"], runs, level)
                 (parts if kind == "all" else controls).append(part)
                 used += [arms["ordered"], runs] if kind == "all" else []
     return Judged(parts, controls, used)
 
 
-def _order_matters_more_at_three(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _order_matters_more_at_three(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-18."""
-    triples, pairs = (
-        {fraction: arms for fraction, arms in _kinds(evidence, name).items() if {"ordered", "all"} <= arms.keys()}
-        for name in ("ordered_triples", "ordered_pairs")
-    )
-    if not triples or not pairs:
-        return Judged([])
-    fraction = next(iter(triples))
-    at_two = fraction if fraction in pairs else next(iter(pairs))
-    three, two = triples[fraction], pairs[at_two]
-    seeds = sorted(set.intersection(*(set(arm.table["seed"]) for group in (three, two) for arm in group.values())))
-    if not seeds:
-        return Judged([])
-
-    def ratios(group):
-        ordered, every = (_of_seeds(group[kind], seeds) for kind in ("ordered", "all"))
-        return time_ratio(ordered, every, "val", level)
-
-    with np.errstate(invalid="ignore"):
-        values = np.nan_to_num(ratios(three) - ratios(two), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    label = f"K=3, {fraction} less K=2, {at_two}"
-    return Judged([effect(rule, label, values)], used=[*three.values(), *two.values()])
+    parts, controls, used = [], [], []
+    triples, pairs = (_kinds(evidence, name) for name in ("ordered_triples", "ordered_pairs"))
+    for fraction in triples.keys() & pairs.keys():
+        for kind in ("all", "all, as many rows"):
+            arms = [group[fraction].get(name) for group in (triples, pairs) for name in ("ordered", kind)]
+            if any(arm is None for arm in arms):
+                continue
+            seeds = set.intersection(*(set(arm.table["seed"]) for arm in arms))
+            arms = [arm.take(np.flatnonzero(arm.table["seed"].isin(seeds).to_numpy())) for arm in arms]
+            three, two = time_ratio(*arms[:2], "val", level), time_ratio(*arms[2:], "val", level)
+            values = Compared(difference(three.values, two.values), three.unknown | two.unknown)
+            part = effect(rule, f"{fraction}, ordered to {kind}, K=3 less K=2", values)
+            (parts if kind == "all" else controls).append(part)
+            used += arms if kind == "all" else []
+    return Judged(parts, controls, used)
 
 
-def _of_seeds(runs: Runs, seeds: Sequence[int]) -> Runs:
-    return runs.take(np.flatnonzero(runs.table["seed"].isin(seeds).to_numpy()))
-
-
-def _validation_loss_rises(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-14."""
     parts, used = [], []
     for (modulus, fraction), runs in _cells(evidence, "modular_addition", "modulus", "train_fraction"):
         train, val = (runs.crossing(part, level)[0] for part in ("train", "val"))
-        if np.isinf(np.median(val)):
-            continue
-        loss = runs.curve("val_loss")
-        within = (runs.step >= train[:, None]) & (runs.step <= val[:, None])
-        peak = np.where(within, loss, -np.inf).max(1)
-        peak = np.where(within.any(1), peak, loss[:, 0])
-        parts.append(effect(rule, f"p={modulus}, alpha={fraction}", np.log(peak / loss[:, 0]).astype(np.float64)))
+        loss = runs.curve("val_loss").astype(np.float64)
+        second = (runs.step >= train[:, None]) & (runs.step <= val[:, None]) & np.isfinite(loss)
+        second &= (train < val)[:, None]  # a run that generalises while it memorises has no second phase: no rise
+        peak = np.where(second, loss, -np.inf).max(1)
+        values = np.where(second.any(1), np.log(np.where(second.any(1), peak, 1) / loss[:, 0]), 0.0)
+        parts.append(_once_generalised(effect(rule, f"p={modulus}, alpha={fraction}", values), runs, level))
         used.append(runs)
     return Judged(parts, used=used)
 
 
-def _wider_groks_more(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-15."""
     runs = evidence.get("width")
     if runs is None or len(runs.values("width")) < 2:
@@ -352,7 +370,7 @@ def _wider_groks_more(evidence: Evidence, rule: Rule, preset: str, level: int) -
     return Judged([effect(rule, f"width {widths[0]} to {widths[-1]}", slopes)], used=[runs])
 
 
-def _without_regularisation(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-16."""
     parts, controls, used = [], [], []
     for (dtype,), runs in _cells(evidence, "no_regularisation", "loss_dtype"):
@@ -365,7 +383,7 @@ def _without_regularisation(evidence: Evidence, rule: Rule, preset: str, level: 
     return Judged(parts, controls, used)
 
 
-def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-17."""
     parts, controls, used = [], [], []
     for (model, fraction), runs in _cells(evidence, "step_and_batch", "model", "train_fraction"):
@@ -373,7 +391,7 @@ def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, preset: str, level
         arms = {(rate, batch): runs.where(learning_rate=rate, batch_size=batch) for rate in rates for batch in batches}
         small, large = paired(arms[rates[0], batches[0]], arms[rates[-1], batches[-1]])
         values = small.rise("val_accuracy", level) - large.rise("val_accuracy", level)
-        label = f"{MODELS[model]}, alpha={fraction}"
+        label = f"{_named(model)}, alpha={fraction}"
         if (rates[0], batches[0]) != (rates[-1], batches[-1]):
             parts.append(effect(rule, f"{label}: {rates[0]:g}, {batches[0]} less {rates[-1]:g}, {batches[-1]}", values))
             used += [small, large]
@@ -383,7 +401,7 @@ def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, preset: str, level
     return Judged(parts, controls, used)
 
 
-def _sgd_finds_the_least_norm(evidence: Evidence, rule: Rule, preset: str, level: int) -> Judged:
+def _sgd_finds_the_least_norm(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-P8."""
     parts, controls, used = [], [], []
     for (scale,), runs in _cells(evidence, "minimum_norm", "init_scale"):

@@ -20,20 +20,15 @@ class Rule:
     test: str
     seeds: int
     results: Sequence[str]
+    parts: int
     own: Mapping[str, Sequence]
-    horizon: str | Mapping[str, float] = "budget"
+    at_least: Mapping[str, float] = dataclasses.field(default_factory=dict)
     doubtful: bool = False
 
     @property
     def source(self) -> str:
         """The source that makes the claim, e.g. 'PKU'."""
         return self.id.partition("-")[0]
-
-    def horizon_of(self, *names: str) -> float:
-        """Steps up to which runs are compared: those of the first of these names that has any, or no bound."""
-        if isinstance(self.horizon, str):
-            return float("inf")
-        return next((float(self.horizon[name]) for name in names if name in self.horizon), float("inf"))
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,9 @@ class Runs:
         return len(self.table)
 
     def curve(self, name: str) -> np.ndarray:
-        """[runs, steps], filled with the last value after the end of a run."""
+        """[runs, steps], filled with the last value after the end of a run; ValueError if the result has none."""
+        if name not in self._curves:
+            raise ValueError(f"These results have no curve {name}. Train them with --metrics={name.partition('_')[2]}.")
         return self._curves[name]
 
     def where(self, **values: Any) -> "Runs":
@@ -69,27 +71,42 @@ class Runs:
         """The values of a column, each once, rising."""
         return sorted(set(self.table[name])) if name in self.table else []
 
-    def crossing(self, part: str, level: int, horizon: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
-        """Steps to an accuracy, and their brackets; later than the horizon is never, +inf."""
+    def budget(self) -> np.ndarray:
+        """[runs], the steps that each might have taken; one that stopped early took fewer."""
+        if "epochs" in self.table:
+            return (self.table["epochs"] * self.table["steps_per_epoch"]).to_numpy(np.float64)
+        return self.table["steps"].to_numpy(np.float64)
+
+    def crossing(self, part: str, level: int, horizon: np.ndarray | float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """Steps to an accuracy, and their brackets; later than the horizon is never, +inf.
+
+        A run that diverged will never get there, so its bracket is +inf too: it is later than any that did.
+        """
         times = self.table[f"steps_to_{part}_{level}"].to_numpy(np.float64)
         brackets = self.table[f"steps_to_{part}_{level}_bracket"].to_numpy(np.float64)
         late = times > horizon
-        return np.where(late, np.inf, times), np.where(late, np.minimum(brackets, horizon), brackets)
+        brackets = np.where(late, np.minimum(brackets, horizon), brackets)
+        lost = np.isinf(times) & (self.table["status"] == "diverged").to_numpy()
+        return np.where(late, np.inf, times), np.where(lost, np.inf, brackets)
 
-    def delay(self, level: int = 99, horizon: float = np.inf) -> np.ndarray:
+    def arrives(self, part: str, level: int) -> bool:
+        """Whether the median run gets to an accuracy within its own budget."""
+        return len(self) > 0 and bool(np.isfinite(np.median(self.crossing(part, level)[0])))
+
+    def delay(self, level: int = 99, horizon: np.ndarray | float = np.inf) -> np.ndarray:
         """[runs], ln of validation over training steps to an accuracy."""
         val, train = self.crossing("val", level, horizon), self.crossing("train", level, horizon)
         return log_ratio(val[0], train[0], val[1], train[1])
 
-    def rise(self, name: str = "val_accuracy", level: int = 99, horizon: float = np.inf) -> np.ndarray:
-        """[runs], how much a curve gains from when the training set is memorised to the horizon; 0 if it never is."""
-        train, _ = self.crossing("train", level, horizon)
-        curve = self.curve(name)
-        at = np.searchsorted(self.step, np.where(np.isinf(train), self.step[-1], train))
-        end = np.searchsorted(self.step, min(horizon, self.step[-1]), side="right") - 1
-        rows = np.arange(len(self))
-        gain = curve[:, end] - curve[rows, np.minimum(at, end)]
-        return np.where(np.isinf(train), 0.0, gain).astype(np.float64)
+    def rise(self, name: str = "val_accuracy", level: int = 99) -> np.ndarray:
+        """[runs], how much a curve gains after the training set is memorised, at its best; 0 if it never is."""
+        train, _ = self.crossing("train", level)
+        curve = self.curve(name).astype(np.float64)
+        at = np.searchsorted(self.step, np.minimum(train, self.step[-1]))
+        then = curve[np.arange(len(self)), at]
+        later = self.step > train[:, None]
+        best = np.where(later, curve, -np.inf).max(1)
+        return np.where(later.any(1), best - then, 0.0)
 
     def take(self, places: np.ndarray) -> "Runs":
         """The runs at these places, in this order."""
@@ -110,17 +127,33 @@ def paired(one: Runs, other: Runs) -> tuple[Runs, Runs]:
     return tuple(_in_order(runs, shared) for runs in (one, other))
 
 
-def time_ratio(one: Runs, other: Runs, part: str = "val", level: int = 99, horizon: float = np.inf) -> np.ndarray:
-    """[seeds], ln of the ratio of steps to an accuracy, one to other, paired by seed."""
+class Compared(NamedTuple):
+    """Times of two conditions, paired by seed, up to the smaller of their budgets.
+
+    Attributes:
+      values: [seeds], ln of a ratio; +-inf where one of the two never got there, 0 where neither did.
+      unknown: [seeds], whether neither got there, so that nothing is known of the pair.
+    """
+
+    values: np.ndarray
+    unknown: np.ndarray
+
+
+def time_ratio(one: Runs, other: Runs, part: str = "val", level: int = 99) -> Compared:
+    """ln of the ratio of steps to an accuracy, one to other."""
     one, other = paired(one, other)
+    horizon = np.minimum(one.budget(), other.budget())
     upper, lower = one.crossing(part, level, horizon), other.crossing(part, level, horizon)
-    return log_ratio(upper[0], lower[0], upper[1], lower[1])
+    return Compared(log_ratio(upper[0], lower[0], upper[1], lower[1]), np.isinf(upper[0]) & np.isinf(lower[0]))
 
 
-def delay_ratio(one: Runs, other: Runs, level: int = 99, horizon: float = np.inf) -> np.ndarray:
-    """[seeds], ln of the ratio of validation / training steps, one to other, paired by seed."""
+def delay_ratio(one: Runs, other: Runs, level: int = 99) -> Compared:
+    """ln of the ratio of validation / training steps to an accuracy, one to other."""
     one, other = paired(one, other)
-    return difference(one.delay(level, horizon), other.delay(level, horizon))
+    horizon = np.minimum(one.budget(), other.budget())
+    upper, lower = one.delay(level, horizon), other.delay(level, horizon)
+    fitted = [np.isfinite(runs.crossing("train", level, horizon)[0]) for runs in (one, other)]
+    return Compared(difference(upper, lower), ~fitted[0] | ~fitted[1] | (np.isinf(upper) & np.isinf(lower)))
 
 
 def gain(one: Runs, other: Runs, name: str) -> np.ndarray:

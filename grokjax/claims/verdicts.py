@@ -7,6 +7,7 @@ import numpy as np
 
 from grokjax.analysis.statistics import Estimate, location, share
 from grokjax.claims.rules import Rule
+from grokjax.claims.runs import Compared
 
 VERDICTS = ("reproduced", "partly", "refuted", "no effect", "inconclusive", "not run")
 
@@ -20,7 +21,7 @@ class Part:
       unit: of the estimate: 'ln ratio', 'points' or 'share'.
       estimate: with its interval.
       verdict: one of `VERDICTS`.
-      note: why the verdict is not what the interval says, if so.
+      note: why the verdict is not what the interval says, or what is to be known of it.
     """
 
     label: str
@@ -30,27 +31,35 @@ class Part:
     note: str = ""
 
 
-def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **changes) -> Part:
+def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray | Compared, **changes) -> Part:
     """A part whose prediction is an effect above 0.
 
-    *Reproduced*: the interval lies above 0 and the estimate is the smallest effect or more. *Partly*: the interval
-    lies above 0, the estimate is less. *No effect*: the interval lies within +- the smallest effect. *Refuted*: it
-    lies below minus the smallest effect. *Inconclusive*: none of these, or fewer runs than the registry asks for.
+    The first that holds. *Reproduced*: the interval lies above 0 and the estimate is the smallest effect or more. *No
+    effect*: the interval lies within +- the smallest effect. *Partly*: it lies above 0. *Refuted*: it lies below minus
+    the smallest effect. *Inconclusive*: none of these, fewer runs than the registry asks for, or nothing known of half
+    of them or more.
 
     Args:
       rule: of the claim.
       label: of the part.
-      values: one per run or seed-pair; positive as predicted.
+      values: one per run or seed-pair, positive as predicted; or `Compared`, which also says of which nothing is known.
       **changes: `smallest` and `unit`, where this part's are not the rule's.
     """
+    values, unknown = values if isinstance(values, Compared) else (values, np.zeros(len(values), bool))
     found, smallest = location(values), changes.get("smallest", rule.smallest)
-    if found.runs and -smallest <= found.low and found.high <= smallest:
+    if found.low > 0 and found.value >= smallest:
+        verdict = "reproduced"
+    elif found.runs and -smallest <= found.low and found.high <= smallest:
         verdict = "no effect"
     elif found.low > 0:
-        verdict = "reproduced" if found.value >= smallest else "partly"
+        verdict = "partly"
     else:
         verdict = "refuted" if found.high < -smallest else "inconclusive"
-    return _enough(rule, label, found, verdict, changes)
+    part = _enough(rule, label, found, verdict, changes)
+    if 2 * unknown.sum() >= found.runs > 0:
+        note = f"in {unknown.sum()} of {found.runs} pairs neither got there"
+        part = dataclasses.replace(part, verdict="inconclusive", note=note)
+    return part
 
 
 def no_more(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **changes) -> Part:
@@ -58,8 +67,9 @@ def no_more(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **chan
 
     *Reproduced*: the interval lies below the smallest effect. *Refuted*: it lies above. Else *inconclusive*. With
     `about=True` the prediction is an interval within +- the smallest effect, and one beyond it on either side refutes.
+    It has no p-value: that against 0 would be small where the prediction fails.
     """
-    found, smallest = location(values), changes.get("smallest", rule.smallest)
+    found, smallest = location(values)._replace(p_value=np.nan), changes.get("smallest", rule.smallest)
     about = changes.pop("about", False)
     if found.high < smallest and (not about or found.low > -smallest):
         verdict = "reproduced"
@@ -98,16 +108,16 @@ def without_interval(rule: Rule, label: str, value: float, *, about: bool = Fals
     return Part(label, changes.get("unit", rule.unit), found, verdict, "one recorded number, no interval")
 
 
-def together(parts: Sequence[Part]) -> str:
+def together(parts: Sequence[Part], claimed: int = 0) -> str:
     """The verdict on a claim of several parts.
 
-    *Reproduced* if all are; *partly* if some are, wholly or partly; *no effect* if none has one; *refuted* if each is
-    refuted or without effect; otherwise *inconclusive*. Without parts, *not run*.
+    *Reproduced* if all are, and are as many as the claim has; *partly* if some are, wholly or partly; *no effect* if
+    none has one; *refuted* if each is refuted or without effect; otherwise *inconclusive*. Without parts, *not run*.
     """
     found = [part.verdict for part in parts]
     if not found:
         return "not run"
-    if all(verdict == "reproduced" for verdict in found):
+    if all(verdict == "reproduced" for verdict in found) and len(found) >= claimed:
         return "reproduced"
     if any(verdict in ("reproduced", "partly") for verdict in found):
         return "partly"

@@ -14,7 +14,6 @@ from grokjax.analysis.statistics import (
     location,
     log_rank,
     log_ratio,
-    restricted_mean_log,
     share,
     survival,
 )
@@ -127,7 +126,3 @@ def test_the_log_rank_test_tells_early_from_late_and_not_like_from_like():
     assert log_rank(early, last, late, last) < 1e-4
     assert log_rank(early, last, early, last) == pytest.approx(1)
     assert log_rank(np.full(10, INF), last, np.full(10, INF), last) == 1
-
-
-def test_the_restricted_mean_counts_who_never_came_at_the_horizon():
-    assert restricted_mean_log(np.array([10.0, INF]), 1000) == pytest.approx(100)
