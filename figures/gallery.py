@@ -29,16 +29,27 @@ def main() -> None:
         found = presets_in([values.folder])
         if not found:
             raise ValueError(f"There is no result in {values.folder}. Experiments write them to results/.")
-        here = Path(__file__).parent
-        for name, presets in found.items():
-            for path in presets.values() if (here / f"{name}.py").exists() else ():
-                with gj.plot.style():
-                    figure = importlib.import_module(name).draw(gj.load(path))
-                    print(f"figure  {gj.plot.save(figure, path.with_suffix('.png'))}")
-                gj.plot.plt.close(figure)
-    except (flags.Error, ValueError, OSError) as error:
+    except (flags.Error, ValueError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)
+    here = Path(__file__).parent
+    paths = [(name, path) for name, presets in found.items() for path in presets.values()]
+    drawn = [draw(name, path) for name, path in paths if (here / f"{name}.py").exists()]
+    if not all(drawn):
+        sys.exit(1)
+
+
+def draw(name: str, path: Path) -> bool:
+    """Draws one result beside it; if that cannot be, says so in a sentence, so that the others are drawn."""
+    try:
+        with gj.plot.style():
+            figure = importlib.import_module(name).draw(gj.load(path))
+            print(f"figure  {gj.plot.save(figure, path.with_suffix('.png'))}")
+        gj.plot.plt.close(figure)
+    except (ValueError, OSError) as error:
+        print(f"{path} cannot be drawn: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ accuracies above losses, with every seed. The last row of panels counts runs tha
 included.
 """
 
-from panels import along, arrived, count, key, learning, sheet, with_axis
+from panels import along, count, key, learning, sheet, with_axis
 from script import main
+
+import grokjax as gj
 
 
 def draw(grid):
     """The figure."""
     grid = with_axis(with_axis(grid, "modulus"), "train_fraction")
-    moduli, fractions = grid["modulus"].values, along(grid, "train_fraction")
+    moduli = [where["modulus"] for where in along(grid, "modulus")]
+    fractions = along(grid, "train_fraction")
     figure, axes = sheet(2 * len(moduli) + 1, max(len(fractions), len(moduli)))
     for ax in axes.ravel():
         ax.set_visible(False)
@@ -21,11 +24,12 @@ def draw(grid):
             cell = grid.sel(modulus=[modulus]).sel({name: [value] for name, value in where.items()})
             title = ", ".join([f"p = {modulus}", *(f"α = {value:g}" for value in where.values())])
             for row, quantity in enumerate(("accuracy", "loss")):
-                axes[2 * i + row, j].set_visible(True)
                 learning(axes[2 * i + row, j], cell, title, quantity)
         axes[-1, i].set_visible(True)
-        arrived(axes[-1, i], grid.sel(modulus=[modulus]), "train_fraction")
+        gj.plot.arrivals(grid.sel(modulus=[modulus]), "train_fraction", axes[-1, i])
         axes[-1, i].set_title(f"p = {modulus} ({count(grid.sel(modulus=[modulus]))})")
+        title = axes[-1, i].get_legend().get_title().get_text()
+        axes[-1, i].legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 

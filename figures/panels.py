@@ -30,11 +30,17 @@ def count(grid: xr.Dataset) -> str:
     return f"{number} run{'s' * (number != 1)}"
 
 
+def ran(cell: xr.Dataset) -> bool:
+    """Whether any run of a selection of a grid was run."""
+    return bool((cell["status"] != "not run").any())
+
+
 def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = ACCURACY, **more) -> None:
     """Curves of one cell of a grid over epochs, train and validation, all its seeds; nothing where none ran."""
-    if (cell["status"] == "not run").all():
-        ax.set_visible(False)
+    ax.set_visible(ran(cell))
+    if not ran(cell):
         return
+    cell = cell.sel(step=cell["step"] <= cell["last_step"].max())
     gj.plot.curves(cell, ax, quantity, clock="epoch", legend=False, **more)
     ax.set_title(f"{title} ({count(cell)})")
 
@@ -65,13 +71,6 @@ def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def arrived(ax: Axes, grid: xr.Dataset, by: str) -> None:
-    """When validation gets to 99 %, a line for each value of an axis, and below the panel what the lines are."""
-    gj.plot.arrivals(grid, by, ax)
-    title = ax.get_legend().get_title().get_text()
-    ax.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.25))
-
-
 def draw_cells(
     cells: Sequence[tuple[str, xr.Dataset]],
     columns: int,
@@ -95,7 +94,6 @@ def draw_cells(
     for i, group in enumerate(groups):
         for j, quantity in enumerate(quantities):
             for ax, (title, cell) in zip(axes[i * len(quantities) + j], group, strict=False):
-                ax.set_visible(True)
                 learning(ax, cell, title, quantity)
                 if extra and quantity == ACCURACY:
                     extra(ax, cell)
@@ -107,7 +105,7 @@ def draw_cells(
 def by_variant(grid: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     """Each labelled configuration that ran, under its label."""
     cells = [(str(label), grid.sel(variant=[label])) for label in grid["variant"].values]
-    return [(label, cell) for label, cell in cells if (cell["status"] != "not run").any()]
+    return [(label, cell) for label, cell in cells if ran(cell)]
 
 
 def with_axis(grid: xr.Dataset, name: str) -> xr.Dataset:
@@ -118,12 +116,12 @@ def with_axis(grid: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def along(grid: xr.Dataset, *names: str) -> list[dict]:
-    """Every combination of the values of some axes, of those that the grid has."""
+    """Every combination of the values of some axes, of those that the grid has, of which there are runs."""
     combinations: list[dict] = [{}]
     for name in names:
         if name in grid.dims:
             combinations = [one | {name: value} for one in combinations for value in grid[name].values]
-    return combinations
+    return [one for one in combinations if ran(grid.sel({name: [value] for name, value in one.items()}))]
 
 
 def draw_ordered(grid: xr.Dataset) -> Figure:
@@ -136,10 +134,9 @@ def draw_ordered(grid: xr.Dataset) -> Figure:
         ax.set_visible(False)
     for line, cells in zip(axes, rows.values(), strict=True):
         for ax, (label, cell) in zip(line, cells, strict=False):
-            ax.set_visible(True)
             learning(ax, cell, label)
         line[-1].set_visible(True)
         labels = [label for label, _ in cells]
-        arrived(line[-1], grid.sel(variant=labels), "variant")
+        gj.plot.arrivals(grid.sel(variant=labels), "variant", line[-1])
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure
