@@ -15,19 +15,21 @@ from absl import flags
 from script import OWN, REFERENCE, ROOT, nearness
 
 from grokjax import results
-from grokjax.claims import VERDICTS, Judgement, Part, judge_all, presets_in, registry, together
+from grokjax.claims import Judgement, Part, judge_all, presets_in, registry, together
 from grokjax.claims.pku import on_recorded_numbers
 from grokjax.claims.rules import Rule
 
 SOURCES = {
     "PKU": "PKU: Grokking on modular addition, by four architectures and ten optimizers",
 }
+FEW = "with too few seeds"
 MEANING = {
     "reproduced": "beyond the null as predicted, by at least the smallest effect of interest, in every part",
     "partly": "in part of the grid, or by less",
     "refuted": "no part is as predicted, and intervals lie beyond the smallest effect on the other side",
     "no effect": "the interval lies within the smallest effect",
-    "inconclusive": "none of these, or fewer than six seeds",
+    "inconclusive": "none of these",
+    FEW: "what the few runs gave, without a verdict",
     "not run": "no result that it could be judged on",
 }
 
@@ -133,7 +135,7 @@ def command(name: str) -> str:
 
 def first_page(judgements: Sequence[Judgement]) -> list[str]:
     """What holds, what does not, what was not run, a line for each claim."""
-    groups: dict[str, list[str]] = {name: [] for name in VERDICTS}
+    groups: dict[str, list[str]] = {name: [] for name in MEANING}
     for rule in registry().values():
         one = best([j for j in judgements if j.rule.id == rule.id])
         if one is None:
@@ -141,14 +143,15 @@ def first_page(judgements: Sequence[Judgement]) -> list[str]:
             groups["not run"].append(f"{rule.id}: {rule.statement}. It takes {commands}.")
             continue
         scaled = ", at a smaller size than the source's" if one.scaled else ""
-        counted = f" ({tally(one)})" if tally(one) else ""
-        shown = "; ".join(measured(part) for part in one.parts[:3])
+        few = all(part.estimate.runs < rule.seeds for part in one.parts)
+        counted = f" ({tally(one)})" if tally(one) and not few else ""
+        shown = "; ".join((numbers if few else measured)(part) for part in one.parts[:3])
         more = f"; and {len(one.parts) - 3} more" if len(one.parts) > 3 else ""
-        groups[one.verdict].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.")
+        groups[FEW if few else one.verdict].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.")
     lines = [
         f"Of {len(registry())} claims "
         + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
-        + ". A verdict needs six seeds; runs that never got there count as later than any that did.",
+        + ". A verdict needs six seeds; runs that never got there (∞) count as later than any that did.",
         "",
     ]
     for name, told in groups.items():

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -104,6 +105,27 @@ def folder(tmp_path_factory):
     return where
 
 
+@pytest.mark.parametrize("name", ["modular_addition", "momentum", "no_regularisation", "operands", "optimizers"])
+def test_a_figure_leaves_out_what_was_not_run(name, monkeypatch, tmp_path):
+    grid, out = grid_of(name, "paper", "--num_seeds=2")
+    runs = grid.runs()
+    first = runs[0].index[0]
+    arrays, meta = collect.to_arrays(grid, runs, {r.run_id: made_up(r) for r in runs if r.index[0] != first})
+    results.write(tmp_path / Path(out).name, arrays, meta | collect.described(grid, runs))
+    run_main("gallery", monkeypatch, f"--folder={tmp_path}")
+    assert (tmp_path / f"{name}-paper.png").exists()
+
+
+def test_a_result_that_cannot_be_drawn_does_not_keep_others_from_it(folder, monkeypatch, tmp_path, capsys):
+    for name in ("minimum_norm-paper", "momentum-quick"):
+        shutil.copy(folder / f"{name}.npz", tmp_path)
+    (tmp_path / "fitting-quick.npz").write_text("no result")
+    with pytest.raises(SystemExit):
+        run_main("gallery", monkeypatch, f"--folder={tmp_path}")
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 2 and len(told.err.splitlines()) == 1
+
+
 def run_main(module, monkeypatch, *arguments):
     """Calls a figure script's main with these flags."""
     monkeypatch.syspath_prepend(ROOT / "figures")
@@ -133,7 +155,7 @@ def test_the_report_tells_of_every_claim(folder, monkeypatch, capsys, tmp_path):
     run_main("report", monkeypatch, f"--folder={folder}", f"--out={tmp_path / 'REPORT.md'}")
     text = (tmp_path / "REPORT.md").read_text()
     assert all(f"| {name}" in text for name in registry())
-    assert f"Of {len(registry())} claims {len(registry())} inconclusive" in text.splitlines()[2]
+    assert f"Of {len(registry())} claims {len(registry())} with too few seeds" in text.splitlines()[2]
     rows = [line for line in text.splitlines() if line.startswith("| PKU")]
     assert {line.count("|") - line.count("\\|") for line in rows} == {10}
     assert "report  " in capsys.readouterr().out
