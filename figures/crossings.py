@@ -20,6 +20,15 @@ def draw_times(grid, x: str, over: tuple[str, ...] = ()):
         gj.plot.crossings(cell, x, ax)
         told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in where.items())
         ax.set_title(f"{told}: {ax.get_title()}" if told else ax.get_title())
+        own_ticks(ax, grid[x].values)
         if ax is not axes[0][-1]:
             ax.get_legend().remove()
     return figure
+
+
+def own_ticks(ax, values) -> None:
+    """Ticks at the values of an axis where they are numbers, names on the slant where they are names."""
+    if values.dtype.kind in "fiu":
+        ax.set_xticks(values, [f"{value:g}" for value in values])
+    else:
+        ax.tick_params(axis="x", rotation=20)

@@ -1,15 +1,36 @@
-"""Steps to 99 % of RMSprop and Adam with and without momentum.
+"""Steps to 99 % and highest validation accuracy of RMSprop and Adam with and without momentum.
 
-Drawn from experiments/momentum.py: a dot for each run, a triangle for one that never got there.
+Drawn from experiments/momentum.py, a column for each learning rate: a dot for each run, a triangle for one that never
+got there.
 """
 
-from crossings import draw_times
+from crossings import own_ticks
+from panels import along, sheet
 from script import main
+
+import grokjax as gj
 
 
 def draw(grid):
     """The figure."""
-    return draw_times(grid, "variant", ("learning_rate",))
+    cells = along(grid, "learning_rate")
+    figure, axes = sheet(2, len(cells), width=4.8, height=3.2)
+    for (times, highest), where in zip(axes.T, cells, strict=True):
+        cell = grid.sel({name: [value] for name, value in where.items()})
+        gj.plot.crossings(cell, "variant", times)
+        times.set_title("".join(f"learning rate {rate:g}: " for rate in where.values()) + times.get_title())
+        if where is not cells[-1]:
+            times.get_legend().remove()
+        accuracy = cell["max_val_accuracy"].transpose("variant", ...)
+        for i, runs in enumerate(accuracy.values.reshape(len(accuracy), -1)):
+            highest.plot([i] * len(runs), runs, "o", color=gj.plot.COLORS["val"], alpha=0.6, mew=0)
+        highest.set_xticks(range(len(accuracy)), accuracy["variant"].values)
+        highest.set_xlim(-0.5, len(accuracy) - 0.5)
+        highest.set_ylabel("highest validation accuracy")
+        gj.plot.percent_axis(highest, "y")
+        for ax in (times, highest):
+            own_ticks(ax, grid["variant"].values)
+    return figure
 
 
 if __name__ == "__main__":
