@@ -4,17 +4,13 @@ After figure 3 of the PKU study, drawn from experiments/architectures.py. The da
 rows whose swap was not trained on: a network that pools its operands knows the others for free.
 """
 
-from panels import by_variant, draw_cells, median_line
+from panels import by_variant, draw_unswapped
 from script import main
-
-DASHED = dict(color="#000000", lw=1.2, ls="--")
 
 
 def draw(grid):
     """The figure."""
-    unswapped = median_line("unswapped_accuracy", **DASHED)
-    told = ("rows whose swap was not trained on, median", DASHED)
-    return draw_cells(by_variant(grid), 3, extra=unswapped, more=[told])
+    return draw_unswapped(by_variant(grid), 3)
 
 
 if __name__ == "__main__":

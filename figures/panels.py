@@ -102,6 +102,13 @@ def draw_cells(
     return figure
 
 
+def draw_unswapped(cells: Sequence[tuple[str, xr.Dataset]], columns: int) -> Figure:
+    """A panel of accuracies for each cell, with that on validation rows whose swap was not trained on, dashed."""
+    look = dict(color="#000000", lw=1.2, ls="--")
+    told = ("rows whose swap was not trained on, median", look)
+    return draw_cells(cells, columns, extra=median_line("unswapped_accuracy", **look), more=[told])
+
+
 def by_variant(grid: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     """Each labelled configuration that ran, under its label."""
     cells = [(str(label), grid.sel(variant=[label])) for label in grid["variant"].values]
