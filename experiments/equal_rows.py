@@ -9,6 +9,9 @@ ours. The rest is `modular_addition`.
   --preset=paper   modulus 47 and 97 with 1,546 rows (fractions .7 and .164), 5 seeds, 15,000 steps
   --preset=claim   the same with ten seeds
 
+Took (quick): 5.8 minutes on two cores of an AMD EPYC (AVX2). Median steps to 99 % training and validation: modulus 23
+140 and 2,896 (2 of 3 seeds), modulus 31 117 and 4,871 (3 of 3).
+
 Command: `python experiments/equal_rows.py`, then `python figures/equal_rows.py`.
 """
 

@@ -8,6 +8,10 @@ directions, so .9 also makes steps up to ten times longer; Adam's b1 averages th
   --preset=paper   modulus 97, fraction .8, batch 1,024, 1,000 epochs, learning rate 5e-4 and 1e-3, 5 seeds
   --preset=claim   the same with ten seeds
 
+Took (quick): 4.2 minutes on two cores of an AMD EPYC (AVX2). Nothing reached 99 % validation; the highest accuracies
+of the two seeds were 75 and 83 % for RMSprop, 73 and 83 % for Adam without, 72 and 83 % with b1 .9; RMSprop with
+momentum .9 did not train.
+
 Command: `python experiments/momentum.py`, then `python figures/momentum.py`.
 """
 

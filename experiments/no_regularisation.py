@@ -9,6 +9,9 @@ is the share of such rows, and the same runs with a loss in float64 beside them 
   --preset=paper   modulus 97, fraction .5, batch 256, 5 seeds, 10^5 steps, loss in float32 and float64
   --preset=claim   the same with ten seeds
 
+Took (quick): 5.1 minutes on two cores of an AMD EPYC (AVX2). Memorised after 182 steps; 67 and 80 % validation and
+still rising after 15,000 steps, when 60 and 53 % of the training rows had a loss of exactly 0.
+
 Command: `python experiments/no_regularisation.py`, then `python figures/no_regularisation.py`.
 """
 

@@ -16,6 +16,9 @@ reached 99 % after 3,597 steps, Adam with dropout 68 %, decay .05 65 % and SGD w
 batch 64, fraction .7: decay 1 reached 99 % after 3,025 steps, Adam 68 %, with dropout 66 % and SGD with momentum 8 % in
 4,000.
 
+Took (quick): 7.2 minutes on two cores of an AMD EPYC (AVX2). Highest validation accuracy: decay 1 99.7 %, RMSprop 73
+and 49 %, Adam 60, 60 and 4 %, decay .05 59 %, Adam with dropout 43 %, SGD 2 %.
+
 Command: `python experiments/optimizers.py`, then `python figures/optimizers.py`.
 """
 

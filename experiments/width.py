@@ -8,6 +8,9 @@ ends once validation accuracy has held 99 %.
   --preset=paper   modulus 97, fraction .3, widths 32 to 256, 5 seeds, 5,000 epochs
   --preset=claim   the same with ten seeds
 
+Took (quick): 5.2 minutes on two cores of an AMD EPYC (AVX2). Median steps to 99 % training and validation: width 32
+5,793 and never, 64 512 and 3,158, 128 181 and 3,158.
+
 Command: `python experiments/width.py`, then `python figures/width.py`.
 """
 

@@ -4,16 +4,13 @@ After figures 5 and 6 of the PKU study, drawn from experiments/operands.py: eval
 black, the training accuracy with dropout on, which is what the study plots.
 """
 
-from panels import by_variant, draw_cells, median_line
+from panels import by_variant, draw_cells
 from script import main
-
-THIN = dict(color="#000000", lw=1.0)
 
 
 def draw(grid):
     """The figure."""
-    train_mode = median_line("train_mode_accuracy", **THIN)
-    return draw_cells(by_variant(grid), 3, extra=train_mode, more=[("training, dropout on, median", THIN)])
+    return draw_cells(by_variant(grid), 3, "train_mode_accuracy", "training, dropout on", color="#000000", lw=1.0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Panels that several figures are made of."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +12,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 import grokjax as gj
-
-ACCURACY = "accuracy"
 
 
 def sheet(rows: int, columns: int, width: float = 3.6, height: float = 2.7) -> tuple[Figure, np.ndarray]:
@@ -35,7 +33,7 @@ def ran(cell: xr.Dataset) -> bool:
     return bool((cell["status"] != "not run").any())
 
 
-def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = ACCURACY, **more) -> None:
+def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = "accuracy", **more) -> None:
     """Curves of one cell of a grid over epochs, train and validation, all its seeds; nothing where none ran."""
     ax.set_visible(ran(cell))
     if not ran(cell):
@@ -43,19 +41,6 @@ def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = ACCURACY, *
     cell = cell.sel(step=cell["step"] <= cell["last_step"].max())
     gj.plot.curves(cell, ax, quantity, clock="epoch", legend=False, **more)
     ax.set_title(f"{title} ({count(cell)})")
-
-
-def median_line(name: str, **look) -> Callable[[Axes, xr.Dataset], None]:
-    """What draws the median of a curve over epochs, up to the end of the longest run."""
-
-    def draw(ax: Axes, cell: xr.Dataset) -> None:
-        dims = [dim for dim in cell[name].dims if dim != "step"]
-        values = cell[name].transpose(*dims, "step").values.reshape(-1, cell.sizes["step"])
-        shown = cell["step"].values <= cell["last_step"].values.max()
-        epochs = cell["step"].values / cell["steps_per_epoch"].values.max()
-        ax.plot(epochs[shown], gj.results.median(values, 0)[shown], zorder=4, **look)
-
-    return draw
 
 
 def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
@@ -71,42 +56,42 @@ def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def draw_cells(
-    cells: Sequence[tuple[str, xr.Dataset]],
-    columns: int,
-    quantities: Sequence[str] = (ACCURACY,),
-    extra: Callable[[Axes, xr.Dataset], None] | None = None,
-    more: Iterable[tuple[str, dict]] = (),
-) -> Figure:
-    """A panel for each cell and quantity: the cells in rows of `columns`, below each row of accuracies one of losses.
+def draw_cells(cells: Sequence[tuple[str, xr.Dataset]], columns: int, also: str, told: str, **look) -> Figure:
+    """A panel of accuracies over epochs for each cell, with the median of one more curve in each.
 
     Args:
       cells: a title and a selection of a grid each.
       columns: panels in a row.
-      quantities: one row of panels each.
-      extra: draws more on a panel of accuracies.
-      more: what the legend says of that.
+      also: name of the further curve.
+      told: what the legend says of it.
+      **look: of its line.
     """
-    groups = [cells[start : start + columns] for start in range(0, len(cells), columns)]
-    figure, axes = sheet(len(groups) * len(quantities), columns)
-    for ax in axes.ravel():
+    rows = -(-len(cells) // columns)
+    figure, axes = sheet(rows, columns)
+    for ax in axes.flat[len(cells) :]:
         ax.set_visible(False)
-    for i, group in enumerate(groups):
-        for j, quantity in enumerate(quantities):
-            for ax, (title, cell) in zip(axes[i * len(quantities) + j], group, strict=False):
-                learning(ax, cell, title, quantity)
-                if extra and quantity == ACCURACY:
-                    extra(ax, cell)
+    for ax, (title, cell) in zip(axes.flat, cells, strict=False):
+        learning(ax, cell, title)
+        if ran(cell):
+            median_line(ax, cell, also, **look)
     several = any((cell["status"] != "not run").sum() > 1 for _, cell in cells)
-    key(figure, several, *more)
+    key(figure, several, (f"{told}, median", look))
     return figure
+
+
+def median_line(ax: Axes, cell: xr.Dataset, name: str, **look) -> None:
+    """The median of a curve over epochs, up to the end of the longest run."""
+    dims = [dim for dim in cell[name].dims if dim != "step"]
+    values = cell[name].transpose(*dims, "step").values.reshape(-1, cell.sizes["step"])
+    shown = cell["step"].values <= cell["last_step"].values.max()
+    epochs = cell["step"].values / cell["steps_per_epoch"].values.max()
+    ax.plot(epochs[shown], gj.results.median(values, 0)[shown], zorder=4, **look)
 
 
 def draw_unswapped(cells: Sequence[tuple[str, xr.Dataset]], columns: int) -> Figure:
     """A panel of accuracies for each cell, with that on validation rows whose swap was not trained on, dashed."""
-    look = dict(color="#000000", lw=1.2, ls="--")
-    told = ("rows whose swap was not trained on, median", look)
-    return draw_cells(cells, columns, extra=median_line("unswapped_accuracy", **look), more=[told])
+    told = "rows whose swap was not trained on"
+    return draw_cells(cells, columns, "unswapped_accuracy", told, color="#000000", lw=1.2, ls="--")
 
 
 def by_variant(grid: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
