@@ -55,19 +55,24 @@ def in_unit(value: float, unit: str) -> str:
 
 
 def numbers(part: Part) -> str:
-    """'p=47: ×38 [12, 60], 6 runs'."""
+    """'p=47: ×38 [12, 60], 6 runs', and what is to be known of it beside the number of runs."""
     value, low, high, _, runs = part.estimate
     interval = "" if math.isnan(low) else f" [{in_unit(low, part.unit)}, {in_unit(high, part.unit)}]"
     count = f", {runs} run{'s' * (runs != 1)}" if not math.isnan(low) else ""
     if math.isinf(low) and math.isinf(high):
         interval = ""
-    return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}"
+    note = f" ({part.note})" if part.note and "runs that a verdict" not in part.note else ""
+    return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}{note}"
 
 
 def measured(part: Part) -> str:
-    """'p=47: ×38 [12, 60], 6 runs: reproduced'."""
-    note = f" ({part.note})" if part.note and "runs that a verdict" not in part.note else ""
-    return f"{numbers(part)}: {part.verdict}{note}"
+    """'p=47: ×38 [12, 60], 6 runs: reproduced'; without a verdict on too few runs."""
+    return numbers(part) if "runs that a verdict" in part.note else f"{numbers(part)}: {part.verdict}"
+
+
+def few(one: Judgement) -> bool:
+    """Whether no part has runs enough for a verdict."""
+    return all(part.estimate.runs < one.rule.seeds for part in one.parts)
 
 
 def expected(rule: Rule) -> str:
@@ -79,13 +84,14 @@ def expected(rule: Rule) -> str:
 
 def verdict(one: Judgement) -> str:
     """The verdict, marked where the runs are not at the source's own setting."""
-    return f"{one.verdict} (scaled)" if one.scaled else one.verdict
+    found = "too few seeds" if few(one) else one.verdict
+    return f"{found} (scaled)" if one.scaled else found
 
 
 def tally(one: Judgement) -> str:
     """How many of the claim's parts came out as predicted, and how many the other way; '' where it has one."""
     for_it, against = (sum(part.verdict == name for part in one.parts) for name in ("reproduced", "refuted"))
-    if max(len(one.parts), one.rule.parts) == 1:
+    if one.rule.parts == 1 or few(one):
         return ""
     return f"{for_it} of {one.rule.parts} parts as claimed" + (f", {against} the other way" if against else "")
 
@@ -123,7 +129,7 @@ def claim_rows(rule: Rule, found: Sequence[Judgement]) -> list[str]:
 def best(found: Sequence[Judgement]) -> Judgement | None:
     """Of one claim the judgement nearest to the source with runs enough for a verdict, or else the nearest of all."""
     ordered = sorted(found, key=lambda one: (one.scaled, nearness(one.preset)))
-    enough = [one for one in ordered if any(part.estimate.runs >= one.rule.seeds for part in one.parts)]
+    enough = [one for one in ordered if not few(one)]
     return next(iter(enough or ordered), None)
 
 
@@ -143,11 +149,10 @@ def first_page(judgements: Sequence[Judgement]) -> list[str]:
             groups["not run"].append(f"{rule.id}: {rule.statement}. It takes {commands}.")
             continue
         scaled = ", at a smaller size than the source's" if one.scaled else ""
-        few = all(part.estimate.runs < rule.seeds for part in one.parts)
-        counted = f" ({tally(one)})" if tally(one) and not few else ""
-        shown = "; ".join((numbers if few else measured)(part) for part in one.parts[:3])
+        counted = f" ({tally(one)})" if tally(one) else ""
+        shown = "; ".join(measured(part) for part in one.parts[:3])
         more = f"; and {len(one.parts) - 3} more" if len(one.parts) > 3 else ""
-        groups[FEW if few else one.verdict].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.")
+        groups[FEW if few(one) else one.verdict].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.")
     lines = [
         f"Of {len(registry())} claims "
         + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
