@@ -1,8 +1,8 @@
 """Ten optimizers on x+y mod p with a Transformer: the highest validation accuracy over train fraction.
 
 Claims: PKU-6, PKU-7, PKU-8. Source: the PKU study, figure 4: modulus 97, train fraction .30 to .80 by .05, batch
-1,024, 1,000 epochs, three repeats. The settings are those of its recorded code (its text labels RMSprop 5e-4 as 1e-4); SGD without
-momentum, which only the text names, is added at learning rate 1e-2. RMSprop is PyTorch's.
+1,024, 1,000 epochs, three repeats. The settings are those of its recorded code (its text labels RMSprop 5e-4 as 1e-4);
+SGD without momentum, which only the text names, is added at learning rate 1e-2. RMSprop is PyTorch's.
 
   --preset=quick   modulus 31, batches of 64, fraction .7, one seed, 3,500 steps: leaves out all other fractions
   --preset=small   all eleven fractions and three repeats at modulus 31; as many updates as decay 1 takes there;
