@@ -8,6 +8,7 @@ Command: `python experiments/minimum_norm.py`, then `python figures/minimum_norm
 """
 
 import hashlib
+import os
 import sys
 
 import jax
@@ -63,10 +64,11 @@ def main() -> None:
         ("batch_size", 5, 1, "rows of a step"),
         ("steps", 20_000, 1, "updates"),
     ):
-        flags.DEFINE_integer(name, default, told, lower_bound=low, flag_values=values)
+        flags.DEFINE_integer(name, default, told, lower_bound=low, upper_bound=10**6, flag_values=values)
     flags.DEFINE_float("learning_rate", 0.01, "step size", lower_bound=0.0, flag_values=values)
     flags.DEFINE_list("init_scale", ["0", "0.3", "1"], "norms of the initial weights", flag_values=values)
     flags.DEFINE_string("out", OUT, "the result file", flag_values=values)
+    flags.DEFINE_boolean("overwrite", False, "replace a result of other settings", flag_values=values)
     flags.DEFINE_boolean("help", False, "show this", flag_values=values)
     try:
         rest = values(sys.argv)
@@ -81,7 +83,21 @@ def main() -> None:
             raise ConfigError(f"features={settings['features']} are not more than rows={settings['rows']}.")
         if not values.out.endswith(".npz"):
             raise ConfigError(f"out={values.out} does not end in .npz.")
-        results.write(values.out, *train(settings, [float(scale) for scale in values.init_scale]))
+        try:
+            scales = [float(scale) for scale in values.init_scale]
+        except ValueError:
+            scales = []
+        if not scales or len(set(scales)) < len(scales) or not all(0 <= scale < np.inf for scale in scales):
+            raise ConfigError(f"init_scale={','.join(values.init_scale)} are not different norms. Try 0,0.3,1.")
+        if not 0 < settings["learning_rate"] < np.inf:
+            raise ConfigError(f"learning_rate={settings['learning_rate']} is no step size. Try 0.01.")
+        if settings["batch_size"] > settings["rows"]:
+            raise ConfigError(f"batch_size={settings['batch_size']} is more than rows={settings['rows']}.")
+        if not values.overwrite and os.path.exists(values.out):
+            held = results.read(values.out)[1]["config"]
+            if differ := [name for name in settings if held.get(name) != settings[name]]:
+                raise ConfigError(f"{values.out} holds another result: {', '.join(differ)} differ. Try --overwrite.")
+        results.write(values.out, *train(settings, scales))
     except (flags.Error, ConfigError, results.ResultError, ValueError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from absl import flags
-from script import REFERENCE
+from script import REFERENCE, drawn
 
-import grokjax as gj
 from grokjax.claims import presets_in
 
 
@@ -34,18 +33,14 @@ def main() -> None:
         sys.exit(1)
     here = Path(__file__).parent
     paths = [(name, path) for name, presets in found.items() for path in presets.values()]
-    drawn = [draw(name, path) for name, path in paths if (here / f"{name}.py").exists()]
-    if not all(drawn):
+    if not all([draw(name, path) for name, path in paths if (here / f"{name}.py").exists()]):
         sys.exit(1)
 
 
 def draw(name: str, path: Path) -> bool:
     """Draws one result beside it; if that cannot be, says so in a sentence, so that the others are drawn."""
     try:
-        with gj.plot.style():
-            figure = importlib.import_module(name).draw(gj.load(path))
-            print(f"figure  {gj.plot.save(figure, path.with_suffix('.png'))}")
-        gj.plot.plt.close(figure)
+        print(f"figure  {drawn(importlib.import_module(name).draw, path, name, path.with_suffix('.png'))}")
     except (ValueError, OSError) as error:
         print(f"{path} cannot be drawn: {error}", file=sys.stderr)
         return False

@@ -3,6 +3,8 @@
 The PKU study's picture of implicit regularisation, drawn from experiments/minimum_norm.py, every problem a line.
 """
 
+import itertools
+
 import matplotlib.pyplot as plt
 from script import main
 
@@ -20,7 +22,7 @@ def draw(grid):
     """The figure."""
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     for ax, (name, told) in zip(axes, PANELS.items(), strict=True):
-        for scale, color in zip(grid["init_scale"].values, COLORS, strict=False):
+        for scale, color in zip(grid["init_scale"].values, itertools.cycle(COLORS), strict=False):
             lines = grid[name].sel(init_scale=scale).transpose("seed", "step").values
             ax.plot(grid["step"].values, lines.T, color=color, lw=0.6, alpha=0.5)
             ax.plot(grid["step"].values, gj.results.median(lines, 0), color=color, lw=2, label=f"norm {scale:g}")

@@ -5,6 +5,8 @@ bar for the mean's 95 % interval (Student's t) from 3 runs on. Crosses are the m
 modulus 97.
 """
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 from panels import count, with_axis
@@ -23,7 +25,7 @@ def draw(grid):
     source = recorded()["optimizers"]
     grid = with_axis(with_axis(grid, "train_fraction"), "modulus")
     fractions = grid["train_fraction"].values.astype(float)
-    for i, (label, color) in enumerate(zip(grid["variant"].values, COLORS, strict=False)):
+    for i, (label, color) in enumerate(zip(grid["variant"].values, itertools.cycle(COLORS), strict=False)):
         values = grid["max_val_accuracy"].sel(variant=label).transpose("train_fraction", ...).values
         values = values.reshape(len(fractions), -1).astype(float)
         aside = (i - len(COLORS) / 2) * 0.0012

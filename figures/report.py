@@ -274,14 +274,21 @@ def main() -> None:
             raise ValueError(f"folder={values.folder} is no folder. Try --folder=results.")
         folders = [Path(values.folder)] if values.folder else [OWN, REFERENCE]
         out = Path(values.out)
+        if out.suffix != ".md":
+            raise ValueError(f"out={out} does not end in .md. Try --out=REPORT.md.")
         judgements = judge_all(folders)
-        text = report(judgements, folders, out)
-        out.write_text(text, encoding="utf-8")
+        texts = {}
         if values.readme:
             readme = Path(values.readme)
             table = experiment_rows(judgements, folders, readme)
-            readme.write_text(put_between(readme.read_text("utf-8"), table, "experiments"), encoding="utf-8")
-    except (flags.Error, ValueError, OSError) as error:
+            texts[readme] = put_between(readme.read_text("utf-8"), table, "experiments")
+        texts[out] = text = report(judgements, folders, out)
+        for path, whole in texts.items():
+            path.write_text(whole, encoding="utf-8")
+    except OSError as error:
+        print(f"{sys.argv[0]}: {error.filename}: {error.strerror}. Try another path.", file=sys.stderr)
+        sys.exit(1)
+    except (flags.Error, ValueError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)
     print(text.partition("`(scaled)`")[0].rstrip())

@@ -1,5 +1,6 @@
 """What every figure script is as a command: finds a result, draws it, saves it, says where."""
 
+import glob
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,15 +35,15 @@ def find(name: str, preset: str | None, folders: Sequence[Path]) -> Path:
       ValueError: naming the command that makes one.
     """
     for folder in folders:
-        found = sorted(folder.glob(f"{name}-{preset or '*'}.npz"))
+        found = sorted(folder.glob(f"{name}-{glob.escape(preset) if preset else '*'}.npz"))
         if folder == REFERENCE:
             found.sort(key=lambda path: nearness(path.stem.partition("-")[2]), reverse=True)
         else:
             found.sort(key=lambda path: path.stat().st_mtime)
         if found:
             return found[-1]
-    told = f" --preset={preset}" if preset else ""
-    raise ValueError(f"There is no result of {name}. It is made by: python experiments/{name}.py{told}")
+    told = f" with --preset={preset}" if preset else ""
+    raise ValueError(f"There is no result of {name}{told}. It is made by: python experiments/{name}.py{told[5:]}")
 
 
 def main(draw: Callable[[xr.Dataset], Figure], doc: str, name: str) -> None:
@@ -69,13 +70,29 @@ def main(draw: Callable[[xr.Dataset], Figure], doc: str, name: str) -> None:
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
         path = Path(values.result) if values.result else find(name, values.preset, (OWN, REFERENCE))
-        try:
-            grid = gj.load(path)
-        except gj.ResultError as error:
-            raise ValueError(f"{error} It is made by: python experiments/{name}.py") from None
-        with gj.plot.style():
-            picture = gj.plot.save(draw(grid), values.out or Path("figures") / f"{path.stem}.png")
+        picture = drawn(draw, path, name, values.out or Path("figures") / f"{path.stem}.png")
     except (flags.Error, ValueError, OSError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)
     print(f"result  {path}\nfigure  {picture}")
+
+
+def drawn(draw: Callable[[xr.Dataset], Figure], path: Path, name: str, out: str | Path) -> Path:
+    """The picture of a result, drawn and saved.
+
+    Raises:
+      ValueError: if the file cannot be read, has no run, or is not of the form of the experiment's results.
+    """
+    try:
+        grid = gj.load(path)
+    except gj.ResultError as error:
+        raise ValueError(f"{error} It is made by: python experiments/{name}.py") from None
+    if "status" not in grid or (grid["status"] == "not run").all():
+        raise ValueError(f"{path} has no run yet. Continue it: python experiments/{name}.py")
+    try:
+        with gj.plot.style():
+            picture = gj.plot.save(draw(grid), out)
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{path} is not a result of {name}, as its figure needs it: {error.args[0]}") from None
+    gj.plot.plt.close("all")
+    return picture

@@ -34,22 +34,28 @@ def command(out: Path, steps: int, more: str = "") -> list[str]:
     return [sys.executable, "-m", "grokjax.sweeps.flags", *flags]
 
 
-def killed(out: Path, steps: int, seconds: float) -> float | None:
+def killed(out: Path, steps: int, seconds: float, once_saved: bool = False) -> float | None:
     """Starts the sweep and kills it after so many seconds; the age in seconds of what it had last saved.
+
+    With `once_saved` it lives until it has saved something, however long that takes.
 
     None if it had come to its end, NaN if it had not yet saved anything in this life.
     """
     begin = time.time()
     process = subprocess.Popen(command(out, steps), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        _, told = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        saved = [_committed(folder) for folder in out.with_suffix(".checkpoints").glob("[0-9]*")]
-        now = time.time()
+
+    def saved() -> list[float]:
+        folders = out.with_suffix(".checkpoints").glob("[0-9]*")
+        return [at for at in map(_committed, folders) if at > begin]
+
+    while process.poll() is None and (time.time() < begin + seconds or (once_saved and not saved())):
+        time.sleep(0.02)
+    if process.poll() is None:
+        mine, now = saved(), time.time()
         process.kill()
         process.communicate()
-        mine = [at for at in saved if at > begin]
         return now - max(mine) if mine else float("nan")
+    _, told = process.communicate()
     if process.returncode:
         raise SystemExit(f"The sweep failed by itself: {told}")
     return None
@@ -101,7 +107,7 @@ def soak(folder: Path, kills: int, steps: int, longest: float, seed: int) -> dic
     finished(calm, steps)
     ages = []
     for number in range(kills):
-        age = killed(out, steps, draw.uniform(0.5, longest))
+        age = killed(out, steps, draw.uniform(0.5, longest), once_saved=not number)
         if age is None:
             break
         ages.append(age)

@@ -126,6 +126,39 @@ def test_a_result_that_cannot_be_drawn_does_not_keep_others_from_it(folder, monk
     assert len(told.out.splitlines()) == 2 and len(told.err.splitlines()) == 1
 
 
+def test_a_result_of_another_experiment_is_told_in_a_sentence(folder, monkeypatch, capsys, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    script = importlib.import_module("optimizers")
+    given = [f"--result={folder / 'width-quick.npz'}", f"--out={tmp_path / 'x.png'}"]
+    monkeypatch.setattr(sys, "argv", ["figures/optimizers.py", *given])
+    with pytest.raises(SystemExit):
+        script.main(script.draw, script.__doc__, "optimizers")
+    told = capsys.readouterr().err
+    assert "is not a result of optimizers" in told and len(told.splitlines()) == 1
+
+
+TINY = ["--num_seeds=2", "--rows=3", "--features=5", "--batch_size=2", "--steps=30"]
+
+
+@pytest.mark.parametrize("wrong", ["init_scale=0,0", "init_scale=a", "batch_size=4", "learning_rate=nan", "out=x"])
+def test_the_regression_refuses_in_a_sentence_and_overwrites_no_other_result(wrong, monkeypatch, capsys, tmp_path):
+    script = runpy.run_path(str(ROOT / "experiments" / "minimum_norm.py"))
+    out = tmp_path / "minimum_norm-paper.npz"
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["minimum_norm.py", *TINY, f"--out={out}", *arguments])
+        script["main"]()
+
+    call()
+    held = out.read_bytes()
+    for refused in (f"--{wrong}", "--steps=31"):
+        with pytest.raises(SystemExit):
+            call(refused)
+        assert len(capsys.readouterr().err.splitlines()) == 1 and out.read_bytes() == held
+    call("--steps=31", "--overwrite")
+    assert results.read(out)[1]["config"]["steps"] == 31
+
+
 def run_main(module, monkeypatch, *arguments):
     """Calls a figure script's main with these flags."""
     monkeypatch.syspath_prepend(ROOT / "figures")

@@ -22,6 +22,11 @@ def train(config=None, num_devices=1, **keywords):
     return gj.sweep(config or tiny(), num_devices=num_devices, progress=False, **keywords)
 
 
+def run_steps(out):
+    """Run-steps that the last process did of those that trained a result."""
+    return gj.results.read(out)[1]["trained_by"][-1]["run_steps"]
+
+
 def same_bits(one, other):
     """Whether the curves of two selections of single runs are identical, bit by bit."""
     return all(np.array_equal(one[name].values.view(np.int32), other[name].values.view(np.int32)) for name in METRICS)

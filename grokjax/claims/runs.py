@@ -82,6 +82,8 @@ class Runs:
 
         A run that diverged will never get there, so its bracket is +inf too: it is later than any that did.
         """
+        if f"steps_to_{part}_{level}" not in self.table:
+            raise ValueError(f"These results have no steps_to_{part}_{level}. Train them anew, with --overwrite.")
         times = self.table[f"steps_to_{part}_{level}"].to_numpy(np.float64)
         brackets = self.table[f"steps_to_{part}_{level}_bracket"].to_numpy(np.float64)
         late = times > horizon

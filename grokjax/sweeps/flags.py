@@ -340,6 +340,8 @@ def _overridden(preset: Mapping[str, str], given: Mapping[str, Any], known: Mapp
 def _chosen_variants(variants: Mapping[str, Any], labels: str | None) -> Mapping[str, Any]:
     """Those of a preset's variants that --variant names by label; all if it names none."""
     chosen = list(variants) if labels is None else [label.strip() for label in labels.split(";") if label.strip()]
+    if not chosen:
+        raise ConfigError(f"variant={labels} names no variant. Try --variant='{next(iter(variants))}'.")
     for label in chosen:
         if label not in variants:
             raise unknown_name("variant", label, variants)
@@ -362,9 +364,10 @@ def _still_zipped(group: list[str], preset, given, kept: dict[str, str], known) 
                     f"{name}={lost[0]} has no {others[0]} in this preset, which has {name}={preset[name]} with "
                     f"{others[0]}={preset[others[0]]}. Give --{others[0]} too, or one of these."
                 )
-            for other in others:
-                texts = kept[other].split(",")
-                kept[other] = ",".join(texts[zipped.index(value)] for value in asked)
+            places = [i for value in asked for i, one in enumerate(zipped) if one == value]
+            for other, texts in [(name, preset[name]), *((other, kept[other]) for other in others)]:
+                chosen = given if other == name else kept
+                chosen[other] = ",".join(texts.split(",")[i] for i in places)
     return [name for name in group if len(values(name, (kept | given).get(name, "0"))) > 1]
 
 

@@ -250,9 +250,10 @@ class Ongoing(Observer):
         for name in ("versions", "commit", "device", "platform", "thread_pool"):
             different = list({json.dumps(meta[name]): meta[name] for meta in metas}.values())
             told[name] = different[0] if len(different) == 1 else different
-        told["wall_seconds"] = max(meta["wall_seconds"] for meta in metas)
-        told["run_steps"] = sum(meta["run_steps"] for meta in metas)
-        told["trained_by"] = [one for meta in metas for one in meta["trained_by"]]
+        before = {name: sum(one[name] for one in self.trained_by) for name in ("wall_seconds", "run_steps")}
+        told["wall_seconds"] = before["wall_seconds"] + max(meta["wall_seconds"] for meta in metas)
+        told["run_steps"] = before["run_steps"] + sum(meta["run_steps"] for meta in metas)
+        told["trained_by"] = [*self.trained_by, *(one for meta in metas for one in meta["trained_by"])]
         told["lanes"] = sorted({width for meta in metas for width in meta["lanes"]})
         self.result = self._result(self.records, told | {"processes": len(metas)})
         self._replace_result()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from soak import soak
-from tiny import same_bits, tiny, train
+from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax import results
@@ -44,11 +44,6 @@ def interrupted_after(chunks, monkeypatch, config=None, **keywords):
         with pytest.raises(gj.Interrupted) as told:
             train(config, **keywords)
     return str(told.value)
-
-
-def run_steps(out):
-    """Run-steps that the last process did."""
-    return results.read(out)[1]["trained_by"][-1]["run_steps"]
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +318,7 @@ def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
 def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path):
     found = soak(tmp_path, kills=3, steps=4000, longest=9.0, seed=1)
     assert found["kills"] == 3 and found["differences"] == [] and found["leftovers"] == []
-    assert any(age == age for age in found["ages"]), "some life lasted long enough for a checkpoint"
+    assert found["ages"][0] >= 0, "the first life lasts until a checkpoint is there"
 
 
 def test_ctrl_c_twice_ends_at_once_without_a_traceback(tmp_path):

@@ -226,6 +226,12 @@ def test_of_axes_that_a_preset_zips_values_of_one_choose_those_of_the_others():
     assert (told["train_fraction"], told["epochs"]) == (0.4, 3) and "zip" not in told
 
 
+def test_a_value_that_a_preset_zips_with_several_chooses_all_of_them():
+    preset = {"paper": PRESET["paper"] | dict(epochs="50,5,5")}
+    told = parse(["x", "--epochs=5"], preset)
+    assert (told["train_fraction"], told["epochs"], told["zip"]) == ([0.5, 0.7], [5, 5], [["train_fraction", "epochs"]])
+
+
 def test_a_flag_replaces_what_a_presets_variants_set_and_labels_choose_among_them():
     told = parse(["x", "--modulus=13"], VARIED)
     assert told["modulus"] == 13
@@ -235,6 +241,9 @@ def test_a_flag_replaces_what_a_presets_variants_set_and_labels_choose_among_the
     assert parse(["x", "--variant=mine: modulus=3"], VARIED)["variant"] == {"mine": dict(modulus=3)}
     with pytest.raises(gj.ConfigError, match="There is no variant 'on'. Did you mean one"):
         parse(["x", "--variant=on"], VARIED)
+    for nothing in ("", ";"):
+        with pytest.raises(gj.ConfigError, match="names no variant. Try --variant='one'"):
+            parse(["x", f"--variant={nothing}"], VARIED)
 
 
 def test_the_default_result_bears_the_name_of_its_preset():

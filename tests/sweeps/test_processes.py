@@ -8,8 +8,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_checkpoints import interrupted_after, run_steps
-from tiny import same_bits, tiny, train
+from test_checkpoints import interrupted_after
+from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.sweeps import engine, processes
@@ -92,7 +92,9 @@ def test_a_sweep_that_one_process_began_is_taken_up_by_two(tmp_path, monkeypatch
     first = run_steps(out)
     train(out=out, process_id=1, **TWO)
     grid = train(out=out, process_id=0, **TWO)
-    assert same_bits(grid, alone) and first + run_steps(out) == 1000
+    meta = gj.results.read(out)[1]
+    assert same_bits(grid, alone) and meta["run_steps"] == 1000
+    assert [one["run_steps"] for one in meta["trained_by"]][0] == first and len(meta["trained_by"]) == 3
     assert not (tmp_path / "a.checkpoints").exists()
 
 

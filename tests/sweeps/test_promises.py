@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny import same_bits, tiny, train
+from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.analysis.crossings import stop_step
@@ -184,7 +184,7 @@ def test_asking_for_more_trains_only_what_is_missing_and_keeps_the_old_bits(tmp_
     params = sorted((tmp_path / "grid.params").iterdir())
     written = {file: file.stat().st_mtime_ns for file in params}
     new = train(out=out, seed=range(3), train_fraction=[0.4, 0.5, 0.6])
-    assert new.attrs["meta"] != old.attrs["meta"] and gj.results.read(out)[1]["run_steps"] == 5 * 60
+    assert new.attrs["meta"] != old.attrs["meta"] and run_steps(out) == 5 * 60
     assert same_bits(new.sel(seed=[0, 1], train_fraction=[0.4, 0.6]), old)
     assert {file: file.stat().st_mtime_ns for file in params} == written
     assert same_bits(new.sel(seed=2, train_fraction=0.5), train(seed=2, train_fraction=0.5))
@@ -222,4 +222,4 @@ def test_a_result_that_lost_runs_is_completed(tmp_path):
     assert gj.load(out).status[1] == "not run"
     completed = train(out=out, seed=range(3))
     assert same_bits(completed, whole)
-    assert gj.results.read(out)[1]["run_steps"] == 60
+    assert run_steps(out) == 60

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import same_bits, tiny, train
+from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.config import evaluated_steps
@@ -156,7 +156,7 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_the_same_command_continues(
     assert done.returncode == 0 and "never" in done.stdout
     whole = gj.load(out)
     assert (whole.status == "finished").all() and int(kept.last_step[0]) > 0
-    assert gj.results.read(out)[1]["run_steps"] == 40000 - int(kept.last_step[0])
+    assert run_steps(out) == 40000 - int(kept.last_step[0])
     assert np.array_equal(whole.val_loss[1:].sel(step=slice(0, 100)), kept.val_loss[1:].sel(step=slice(0, 100)))
 
 
