@@ -234,13 +234,13 @@ def report(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) 
     """The whole report as Markdown."""
     lines = ["# What holds", "", *first_page(judgements)]
     lines += [
-        "`(scaled)`: the runs are smaller than the source's, so they can support its claim and not refute it. `(!)`:",
-        "may well be false, or hang on a hyperparameter. Quantities and thresholds were written down before the runs,",
-        "in `grokjax/claims/registry.toml`, which also tells what a review changed and when. Verdicts are those at 99 %",
-        "accuracy; where another level gives another verdict it stands below. p: the largest of the parts', raw and by Holm's method within source and",
-        "preset. Ratios are shown as factors, differences of accuracy in points; means with Student's interval or,",
-        "where a run never got there (∞), medians with that of order statistics. *beside*: controls, which decide",
-        "nothing.",
+        "`(scaled)`: the runs are smaller than the source's, so they can support its claim and not refute it.",
+        "`(!)`: may well be false, or hang on a hyperparameter. Quantities and thresholds were written down before",
+        "the runs, in `grokjax/claims/registry.toml`, which also tells what a review changed and when. Verdicts are",
+        "those at 99 % accuracy; where another level gives another verdict it stands below. p: the largest of the",
+        "parts', raw and by Holm's method within source and preset. Ratios are shown as factors, differences of",
+        "accuracy in points; means with Student's interval or, where a run never got there (∞), medians with that",
+        "of order statistics. *beside*: controls, which decide nothing.",
         "",
     ]
     for source, title in SOURCES.items():
