@@ -323,7 +323,9 @@ def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path):
 
 def test_ctrl_c_twice_ends_at_once_without_a_traceback(tmp_path):
     flags = ["--modulus=11", "--steps=1e8", "--batch_size=32", f"--out={tmp_path / 'a.npz'}"]
-    command = [sys.executable, "-m", "grokjax.sweeps.flags", *flags]
+    # Tests may have been started in the background, where a shell has SIGINT ignored.
+    hears = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{hears}; runpy.run_module('grokjax.sweeps.flags', run_name='__main__')", *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 120
         while not (tmp_path / ".a.npz.lock").exists() and time.monotonic() < end:
