@@ -33,13 +33,13 @@ def ran(cell: xr.Dataset) -> bool:
     return bool((cell["status"] != "not run").any())
 
 
-def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = "accuracy", **more) -> None:
+def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = "accuracy") -> None:
     """Curves of one cell of a grid over epochs, train and validation, all its seeds; nothing where none ran."""
     ax.set_visible(ran(cell))
     if not ran(cell):
         return
     cell = cell.sel(step=cell["step"] <= cell["last_step"].max())
-    gj.plot.curves(cell, ax, quantity, clock="epoch", legend=False, **more)
+    gj.plot.curves(cell, ax, quantity, clock="epoch", legend=False)
     ax.set_title(f"{title} ({count(cell)})")
 
 
