@@ -4,6 +4,8 @@ Where the study's text and its recorded code differ, the code's value stands her
 variants of their scripts). Batches are fixed for the whole run, the last one of an epoch short; there is no warm-up.
 """
 
+from grokjax.sweeps.flags import variant_text
+
 DATA = dict(operation="add", tokens="a o b =", batch_rule="fixed", warmup_steps="0", eval_at="log:200")
 """x1 + x2 + ... modulo p as the study writes it: operands, signs and '=', each number a token."""
 
@@ -17,6 +19,4 @@ SHORT = dict(stop_accuracy="0.99", eval_at="log:100")
 
 def labelled(*configurations: tuple[str, dict]) -> str:
     """Labelled configurations as the flag --variant takes them."""
-    return "; ".join(
-        f"{label}: " + " ".join(f"{name}={value}" for name, value in chosen.items()) for label, chosen in configurations
-    )
+    return variant_text(dict(configurations))

@@ -318,23 +318,39 @@ INSTEAD = (("seed", "num_seeds"), ("steps", "epochs"), ("train_fraction", "train
 def _overridden(preset: Mapping[str, str], given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """The preset with the flags given put over it.
 
-    A flag also replaces what the preset's variants set, and --variant='label; label' chooses some of them. Of axes that
-    advance together in the preset, values given for one choose those of the others.
+    A flag also replaces what the preset's variants set, which their labels then tell, and --variant='label; label'
+    chooses some of them. Of axes that advance together in the preset, values given for one choose those of the others.
 
     Raises:
-      ConfigError: for a label that the preset has not, or a value that the preset does not zip with others.
+      ConfigError: for a label that the preset has not, a value that the preset does not zip with others, or flags that
+        leave nothing of some variants.
     """
     replaced = {*given, *(other for pair in INSTEAD for one, other in (pair, pair[::-1]) if one in given)}
     kept = {name: text for name, text in preset.items() if name not in replaced}
     given = dict(given)
     if "variant" in preset and ":" not in given.get("variant", ""):
         variants = _chosen_variants(parse_variants(preset["variant"], known), given.pop("variant", None))
-        rest = {label: {n: v for n, v in own.items() if n not in replaced} for label, own in variants.items()}
-        kept["variant"] = variant_text({label: own for label, own in rest.items() if own}) or None
+        rest = {
+            _relabelled(label, own, given): {n: v for n, v in own.items() if n not in replaced}
+            for label, own in variants.items()
+        }
+        empty = [label for label, own in rest.items() if not own]
+        if empty and len(empty) < len(rest):
+            raise ConfigError(
+                f"The flags given replace all that the preset's variant {empty[0]!r} sets, and not all of the others. "
+                f"Choose those to train with --variant, or leave out one of these flags."
+            )
+        kept["variant"] = None if empty else variant_text(rest)
     if "zip" in kept:
         groups = [_still_zipped(group.split(","), preset, given, kept, known) for group in kept["zip"].split(";")]
         kept["zip"] = ";".join(",".join(group) for group in groups if len(group) > 1) or None
     return {name: text for name, text in (kept | given).items() if text is not None}
+
+
+def _relabelled(label: str, own: Mapping[str, Any], given: Mapping[str, str]) -> str:
+    """A variant's label, with the flags that replace what it is named for; a budget names nothing."""
+    told = [f"{n}={given[n].replace(':', '..')}" for n in own if n in given and n not in ("steps", "epochs")]
+    return f"{label} ({', '.join(told)})" if told else label
 
 
 def _chosen_variants(variants: Mapping[str, Any], labels: str | None) -> Mapping[str, Any]:

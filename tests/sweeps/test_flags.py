@@ -235,7 +235,16 @@ def test_a_value_that_a_preset_zips_with_several_chooses_all_of_them():
 def test_a_flag_replaces_what_a_presets_variants_set_and_labels_choose_among_them():
     told = parse(["x", "--modulus=13"], VARIED)
     assert told["modulus"] == 13
-    assert told["variant"] == {"one": dict(learning_rate=1), "two": dict(learning_rate=2), "three": dict(batch_size=2)}
+    assert list(told["variant"].items()) == [
+        ("one (modulus=13)", dict(learning_rate=1)),
+        ("two (modulus=13)", dict(learning_rate=2)),
+        ("three (modulus=13)", dict(batch_size=2)),
+    ]
+    told = parse(["x", "--modulus=5:7:2", "--learning_rate=3", "--variant=three"], VARIED)
+    assert told["modulus"] == [5, 7] and told["variant"] == {"three (modulus=5..7..2)": dict(batch_size=2)}
+    with pytest.raises(gj.ConfigError, match="replace all that the preset's variant 'one .*' sets"):
+        parse(["x", "--modulus=13", "--learning_rate=3"], VARIED)
+    assert "variant" not in parse(["x", "--modulus=13", "--learning_rate=3", "--variant=one; two"], VARIED)
     told = parse(["x", "--variant=three; one"], VARIED)
     assert list(told["variant"]) == ["three", "one"]
     assert parse(["x", "--variant=mine: modulus=3"], VARIED)["variant"] == {"mine": dict(modulus=3)}
