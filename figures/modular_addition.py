@@ -5,10 +5,8 @@ accuracies above losses, with every seed. The last row of panels counts runs tha
 included.
 """
 
-from panels import along, count, key, learning, sheet, with_axis
+from panels import along, arrivals, count, key, learning, sheet, with_axis
 from script import main
-
-import grokjax as gj
 
 
 def draw(grid):
@@ -25,11 +23,11 @@ def draw(grid):
             title = ", ".join([f"p = {modulus}", *(f"α = {value:g}" for value in where.values())])
             for row, quantity in enumerate(("accuracy", "loss")):
                 learning(axes[2 * i + row, j], cell, title, quantity)
-        axes[-1, i].set_visible(True)
-        gj.plot.arrivals(grid.sel(modulus=[modulus]), "train_fraction", axes[-1, i])
-        axes[-1, i].set_title(f"p = {modulus} ({count(grid.sel(modulus=[modulus]))})")
-        title = axes[-1, i].get_legend().get_title().get_text()
-        axes[-1, i].legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.25))
+        cell = grid.sel(modulus=[modulus])
+        arrivals(axes[-1, i], cell, "train_fraction", f"p = {modulus} ({count(cell)})")
+        if (legend := axes[-1, i].get_legend()) is not None:
+            title = legend.get_title().get_text()
+            axes[-1, i].legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 

@@ -43,6 +43,15 @@ def learning(ax: Axes, cell: xr.Dataset, title: str, quantity: str = "accuracy")
     ax.set_title(f"{title} ({count(cell)})")
 
 
+def arrivals(ax: Axes, cell: xr.Dataset, by: str, title: str) -> None:
+    """The share of runs that have generalised over steps; nothing where no run has ended."""
+    ended = not np.isnan(cell["steps_to_val_99"]).all()
+    ax.set_visible(bool(ended))
+    if ended:
+        gj.plot.arrivals(cell, by, ax)
+        ax.set_title(title)
+
+
 def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
     """One legend below all panels: what the lines are, and `more` (label, look of a line)."""
     handles = [Line2D([], [], color=gj.plot.COLORS[p], lw=2.2, label=gj.plot.NAMES[p]) for p in ("train", "val")]
@@ -127,8 +136,6 @@ def draw_ordered(grid: xr.Dataset) -> Figure:
     for line, cells in zip(axes, rows.values(), strict=True):
         for ax, (label, cell) in zip(line, cells, strict=False):
             learning(ax, cell, label)
-        line[-1].set_visible(True)
-        labels = [label for label, _ in cells]
-        gj.plot.arrivals(grid.sel(variant=labels), "variant", line[-1])
+        arrivals(line[-1], grid.sel(variant=[label for label, _ in cells]), "variant", "")
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure

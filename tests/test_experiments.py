@@ -116,6 +116,27 @@ def test_a_figure_leaves_out_what_was_not_run(name, monkeypatch, tmp_path):
     assert (tmp_path / f"{name}-paper.png").exists()
 
 
+def under_way(run):
+    """A record of `run` half done."""
+    whole = made_up(run)
+    half = len(whole.steps) // 2
+    curves = {name: curve[:half] for name, curve in whole.metrics.items()}
+    return Record(whole.steps[:half], curves, "under way", int(whole.steps[half - 1]))
+
+
+@pytest.mark.parametrize("number", ["one", "all"])
+def test_figures_show_runs_under_way(number, monkeypatch, tmp_path):
+    for name in TOLD:
+        grid, out = grid_of(name, "quick", "--num_seeds=1")
+        runs = grid.runs()
+        begun = runs[:1] if number == "one" else runs
+        arrays, meta = collect.to_arrays(grid, runs, {run.run_id: under_way(run) for run in begun})
+        results.write(tmp_path / Path(out).name, arrays, meta | collect.described(grid, runs))
+    run_main("gallery", monkeypatch, f"--folder={tmp_path}")
+    assert len(list(tmp_path.glob("*.png"))) == len(TOLD)
+    run_main("report", monkeypatch, f"--folder={tmp_path}", f"--out={tmp_path / 'REPORT.md'}")
+
+
 def test_a_result_that_cannot_be_drawn_does_not_keep_others_from_it(folder, monkeypatch, tmp_path, capsys):
     for name in ("minimum_norm-paper", "momentum-quick"):
         shutil.copy(folder / f"{name}.npz", tmp_path)
