@@ -322,8 +322,8 @@ def _overridden(preset: Mapping[str, str], given: Mapping[str, Any], known: Mapp
     chooses some of them. Of axes that advance together in the preset, values given for one choose those of the others.
 
     Raises:
-      ConfigError: for a label that the preset has not, a value that the preset does not zip with others, or flags that
-        leave nothing of some variants.
+      ConfigError: for a label that the preset has not, values that the preset does not zip with others or whose others
+        are replaced, or flags that leave nothing of some variants.
     """
     replaced = {*given, *(other for pair in INSTEAD for one, other in (pair, pair[::-1]) if one in given)}
     kept = {name: text for name, text in preset.items() if name not in replaced}
@@ -384,7 +384,14 @@ def _still_zipped(group: list[str], preset, given, kept: dict[str, str], known) 
             for other, texts in [(name, preset[name]), *((other, kept[other]) for other in others)]:
                 chosen = given if other == name else kept
                 chosen[other] = ",".join(texts.split(",")[i] for i in places)
-    return [name for name in group if len(values(name, (kept | given).get(name, "0"))) > 1]
+    still = [name for name in group if len(values(name, (kept | given).get(name, "0"))) > 1]
+    if len(still) == 1 and still[0] in kept and len(set(left := values(still[0], kept[still[0]]))) < len(left):
+        gone = next(name for name in group if name not in still)
+        raise ConfigError(
+            f"The preset's {still[0]}={kept[still[0]]} go along {gone}={preset[gone]}, which is replaced. "
+            f"Give --{still[0]} too."
+        )
+    return still
 
 
 def variant_text(variants: Mapping[str, Mapping[str, Any]]) -> str:

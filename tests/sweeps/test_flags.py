@@ -222,6 +222,10 @@ def test_of_axes_that_a_preset_zips_values_of_one_choose_those_of_the_others():
     assert told["steps"] == 9 and told["train_fraction"] == [0.3, 0.5, 0.7] and not {"zip", "epochs"} & told.keys()
     with pytest.raises(gj.ConfigError, match="train_fraction=0.4 has no epochs in this preset, .*Give --epochs too"):
         parse(["x", "--train_fraction=0.4"], PRESET)
+    repeated = {"paper": PRESET["paper"] | dict(epochs="50,5,5")}
+    with pytest.raises(gj.ConfigError, match="epochs=50,5,5 go along train_fraction=0.3,0.5,0.7, which is replaced"):
+        parse(["x", "--train_rows=9"], repeated)
+    assert parse(["x", "--train_rows=9", "--epochs=3"], repeated)["epochs"] == 3
     told = parse(["x", "--train_fraction=0.4", "--epochs=3"], PRESET)
     assert (told["train_fraction"], told["epochs"]) == (0.4, 3) and "zip" not in told
 
