@@ -25,9 +25,6 @@ def draw(grid):
                 learning(axes[2 * i + row, j], cell, title, quantity)
         cell = grid.sel(modulus=[modulus])
         arrivals(axes[-1, i], cell, "train_fraction", f"p = {modulus} ({count(cell)})")
-        if (legend := axes[-1, i].get_legend()) is not None:
-            title = legend.get_title().get_text()
-            axes[-1, i].legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     key(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 

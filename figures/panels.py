@@ -50,6 +50,7 @@ def arrivals(ax: Axes, cell: xr.Dataset, by: str, title: str) -> None:
     if ended:
         gj.plot.arrivals(cell, by, ax)
         ax.set_title(title)
+        ax.legend(title=ax.get_legend().get_title().get_text(), loc="upper center", bbox_to_anchor=(0.5, -0.25))
 
 
 def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
@@ -130,7 +131,7 @@ def draw_ordered(grid: xr.Dataset) -> Figure:
     rows: dict[str, list] = {}
     for label, cell in by_variant(grid):
         rows.setdefault(label.rpartition(", ")[2], []).append((label, cell))
-    figure, axes = sheet(len(rows), max(map(len, rows.values())) + 1)
+    figure, axes = sheet(len(rows), max(map(len, rows.values())) + 1, height=3.3)
     for ax in axes.ravel():
         ax.set_visible(False)
     for line, cells in zip(axes, rows.values(), strict=True):

@@ -310,7 +310,7 @@ def arrivals(grid: xr.Dataset, by: str, ax: Axes | None = None, level: int = 99,
         time_axis(ax, "x", np.concatenate([times[np.isfinite(times)], last[known]]))
         percent_axis(ax, "y")
         ax.set_xlabel("step")
-        ax.set_ylabel(f"runs at {level} % {NAMES[part]} accuracy")
+        ax.set_ylabel(f"runs at {level} %\n{NAMES[part]} accuracy")
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=_name(grid, by))
     return ax
 
