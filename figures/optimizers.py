@@ -16,7 +16,19 @@ import grokjax as gj
 from grokjax.analysis.statistics import location
 from grokjax.claims.rules import recorded
 
-COLORS = ["#0072B2", "#56B4E9", "#332288", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#882255", "#000000", "#888888"]
+COLORS = {
+    "Adam 1e-4": "#0072B2",
+    "Adam 1e-3": "#56B4E9",
+    "Adam 3e-3": "#332288",
+    "Adam 1e-4, dropout .1": "#009E73",
+    "AdamW 5e-4, decay .05": "#E69F00",
+    "AdamW 5e-4, decay 1": "#D55E00",
+    "RMSprop 5e-4": "#CC79A7",
+    "RMSprop 1e-3": "#882255",
+    "SGD 1e-2, momentum .9": "#000000",
+    "SGD 1e-2": "#888888",
+}
+"""Of the experiment's labels; others take them in turn."""
 
 
 def draw(grid):
@@ -25,7 +37,8 @@ def draw(grid):
     source = recorded()["optimizers"]
     grid = with_axis(with_axis(grid, "train_fraction"), "modulus")
     fractions = grid["train_fraction"].values.astype(float)
-    for i, (label, color) in enumerate(zip(grid["variant"].values, itertools.cycle(COLORS), strict=False)):
+    for i, (label, another) in enumerate(zip(grid["variant"].values, itertools.cycle(COLORS.values()), strict=False)):
+        color = COLORS.get(str(label), another)
         values = grid["max_val_accuracy"].sel(variant=label).transpose("train_fraction", ...).values
         values = values.reshape(len(fractions), -1).astype(float)
         aside = (i - len(COLORS) / 2) * 0.0012
