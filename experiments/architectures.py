@@ -23,8 +23,8 @@ ResNet not in 10,000.
 Took (quick): 5.6 minutes beside other work; (small): 11.5 minutes, on two cores of an AMD EPYC (AVX2). Median steps to
 99 % training and validation of the six seeds: LSTM 304 and 5,312 (all six), MLP 3,170 and 54,631 (four), ResNet 2,435
 and 43,938 (five). (part): 14 minutes on two cores with AVX-512. LSTM memorised after 197 and generalised after 32,832
-steps (10,944 epochs); MLP (8,316 steps) and ResNet (1,722) stopped at 34 and 83 % validation, as the source's recorded
-runs do near 80 to 90 %.
+steps (10,944 epochs); MLP (8,316 steps) and ResNet (1,722) stopped at 34 and 83 % validation, where the source's
+recorded runs of both stop near 80 to 90 %.
 
 Command: `python experiments/architectures.py`, then `python figures/architectures.py`.
 """
