@@ -6,7 +6,7 @@ SGD without momentum, which only the text names, is added at learning rate 1e-2.
 
   --preset=quick   modulus 31, batches of 64, fraction .7, one seed, 3,500 steps: leaves out all other fractions
   --preset=small   all eleven fractions and three repeats at modulus 31; as many updates as decay 1 takes there;
-                   80 minutes to five hours on two cores
+                   81 minutes on two cores with AVX-512
   --preset=paper   the source's grid; --train_fraction=0.5 --num_seeds=1 runs a part of it
   --preset=claim   the same with ten seeds
 
