@@ -18,6 +18,7 @@ def draw(grid):
     for (times, highest), where in zip(axes.T, cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
         gj.plot.crossings(cell, "variant", times)
+        times.set_xlabel("")
         times.set_title("".join(f"learning rate {rate:g}: " for rate in where.values()) + times.get_title())
         if where is not cells[-1]:
             times.get_legend().remove()

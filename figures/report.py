@@ -156,7 +156,8 @@ def first_page(judgements: Sequence[Judgement]) -> list[str]:
     lines = [
         f"Of {len(registry())} claims "
         + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
-        + ". A verdict needs six seeds; runs that never got there (∞) count as later than any that did.",
+        + ". A verdict needs six seeds. Two conditions are compared up to the smaller of their budgets in steps: runs "
+        "that did not get there by then (∞) count as later than any that did.",
         "",
     ]
     for name, told in groups.items():

@@ -13,7 +13,7 @@ import grokjax as gj
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN, REFERENCE = Path("results"), ROOT / "results" / "reference"
-BEST_FIRST = ("claim", "paper", "text", "part", "small", "quick")
+BEST_FIRST = ("claim", "paper", "text", "part", "grid", "small", "quick")
 """Presets from the source's own grid down."""
 
 
