@@ -89,11 +89,14 @@ def verdict(one: Judgement) -> str:
 
 
 def tally(one: Judgement) -> str:
-    """How many of the claim's parts came out as predicted, and how many the other way; '' where it has one."""
+    """How many of the claim's parts came out as predicted, the other way, or were not run; '' where it has one."""
     for_it, against = (sum(part.verdict == name for part in one.parts) for name in ("reproduced", "refuted"))
     if one.rule.parts == 1 or few(one):
         return ""
-    return f"{for_it} of {one.rule.parts} parts as claimed" + (f", {against} the other way" if against else "")
+    missing = max(one.rule.parts - len(one.parts), 0)
+    told = [f"{for_it} of {len(one.parts) + missing} parts as claimed"]
+    told += [f"{against} the other way"] * bool(against) + [f"{missing} not run"] * bool(missing)
+    return ", ".join(told)
 
 
 def p_values(one: Judgement) -> str:
