@@ -4,8 +4,8 @@ Claim: PKU-16. Source: the PKU study's discussion of what regularisation is need
 loss of a fitted row becomes exactly 0 ("softmax collapse"), and then nothing more is learned: `train_softmax_collapse`
 is the share of such rows, and the same runs with a loss in float64 beside them tell how much hangs on that.
 
-  --preset=quick   modulus 31, fraction .7, batches of 64, two seeds, 15,000 steps, loss in float32 only: an eighth of
-                   the steps
+  --preset=quick   modulus 31, fraction .7, batches of 64, two seeds, 15,000 steps, loss in float32 only: 15 %
+                   of the steps
   --preset=small   the same with six seeds, for verdicts
   --preset=paper   modulus 97, fraction .5, batch 256, 5 seeds, 10^5 steps, loss in float32 and float64
   --preset=claim   the same with ten seeds

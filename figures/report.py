@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from script import OWN, REFERENCE, ROOT, nearness
+from script import OWN, REFERENCE, ROOT, nearness, picture_of
 
 from grokjax import results
 from grokjax.claims import Judgement, Part, judge_all, presets_in, registry, together
@@ -142,20 +142,26 @@ def command(name: str) -> str:
     return f"python {script}" + " --preset=claim" * ("--preset=claim" in (ROOT / script).read_text("utf-8"))
 
 
+def needed(rule: Rule) -> str:
+    """The commands that make all results of a claim, for reading."""
+    return " and ".join(f"`{command(name)}`" for name in rule.results)
+
+
 def first_page(judgements: Sequence[Judgement]) -> list[str]:
     """What holds, what does not, what was not run, a line for each claim."""
     groups: dict[str, list[str]] = {name: [] for name in MEANING}
     for rule in registry().values():
         one = best([j for j in judgements if j.rule.id == rule.id])
         if one is None:
-            commands = " and ".join(f"`{command(name)}`" for name in rule.results)
-            groups["not run"].append(f"{rule.id}: {rule.statement}. It takes {commands}.")
+            groups["not run"].append(f"{rule.id}: {rule.statement}. It takes {needed(rule)}.")
             continue
-        scaled = ", at a smaller size than the source's" if one.scaled else ""
+        scaled = ", at other settings than the source's" if one.scaled else ""
         counted = f" ({tally(one)})" if tally(one) else ""
         shown = "; ".join(measured(part) for part in one.parts[:3])
         more = f"; and {len(one.parts) - 3} more" if len(one.parts) > 3 else ""
-        groups[FEW if few(one) else one.verdict].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.")
+        name = FEW if few(one) else one.verdict
+        needs = f" It takes {needed(rule)}." if few(one) else ""
+        groups[name].append(f"{rule.id}: {rule.statement}{scaled}{counted}. {shown}{more}.{needs}")
     lines = [
         f"Of {len(registry())} claims "
         + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
@@ -169,7 +175,7 @@ def first_page(judgements: Sequence[Judgement]) -> list[str]:
     return lines
 
 
-def result_rows(folders: Sequence[Path]) -> list[str]:
+def result_rows(folders: Sequence[Path], out: Path) -> list[str]:
     """A line for each result that was read: runs, steps, time, machine, versions."""
     lines = []
     for presets in presets_in(folders).values():
@@ -177,7 +183,7 @@ def result_rows(folders: Sequence[Path]) -> list[str]:
             arrays, meta = results.read(path)
             ended = arrays["last_step"][arrays["last_step"] >= 0]
             seconds = meta.get("wall_seconds")
-            told = [path.name, str(len(ended)), f"{int(ended.sum()):,}"]
+            told = [os.path.relpath(path, out.parent), str(len(ended)), f"{int(ended.sum()):,}"]
             told.append("" if seconds is None else f"{seconds / 60:.1f}")
             told.append(", ".join(f"{k} {v}" for k, v in meta.get("versions", {}).items() if k in ("jax", "flax")))
             lines.append(row(told))
@@ -192,7 +198,7 @@ def experiment_rows(judgements: Sequence[Judgement], folders: Sequence[Path], ou
         script = ROOT / "experiments" / f"{name}.py"
         title = ast.get_docstring(ast.parse(script.read_text())).splitlines()[0].rstrip(".")
         presets = files.get(name, {})
-        pictures = [path.with_suffix(".png") for path in presets.values() if path.with_suffix(".png").exists()]
+        pictures = [picture for picture in map(picture_of, presets.values()) if picture.exists()]
         links = " ".join(f"[{p.stem.partition('-')[2]}]({os.path.relpath(p, out.parent)})" for p in pictures)
         told = []
         for rule in (rule for rule in registry().values() if rule.results[0] == name):
@@ -228,7 +234,7 @@ def figures(folders: Sequence[Path], out: Path) -> list[str]:
     lines = []
     for presets in presets_in(folders).values():
         for path in presets.values():
-            picture = path.with_suffix(".png")
+            picture = picture_of(path)
             if picture.exists():
                 lines += [f"![{path.stem}]({os.path.relpath(picture, out.parent)})", ""]
     return lines
@@ -238,7 +244,9 @@ def report(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) 
     """The whole report as Markdown."""
     lines = ["# What holds", "", *first_page(judgements)]
     lines += [
-        "`(scaled)`: the runs are smaller than the source's, so they can support its claim and not refute it.",
+        "`(scaled)`: the runs are at other settings than the source's, mostly smaller, so they can support its claim",
+        "and not refute it. A part is refuted where its interval lies beyond the smallest effect on the other side; if",
+        "all are, so is the claim, but for scaled runs, which leave it inconclusive.",
         "`(!)`: may well be false, or hang on a hyperparameter. Quantities and thresholds were written down before",
         "the runs, in `grokjax/claims/registry.toml`, which also tells what a review changed and when. Verdicts are",
         "those at 99 % accuracy; where another level gives another verdict it stands below. p: the largest of the",
@@ -255,7 +263,7 @@ def report(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) 
         lines.append("")
     lines += ["## Experiments", "", *experiment_rows(judgements, folders, out), ""]
     lines += ["## Results read", "", row(["file", "runs", "run-steps", "minutes", "versions"]), row(["---"] * 5)]
-    lines += [*result_rows(folders), "", "## Figures", "", *figures(folders, out)]
+    lines += [*result_rows(folders, out), "", "## Figures", "", *figures(folders, out)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -17,6 +17,11 @@ BEST_FIRST = ("claim", "paper", "text", "part", "grid", "small", "quick")
 """Presets from the source's own grid down."""
 
 
+def picture_of(result: Path) -> Path:
+    """Where the picture of a result is drawn: beside a reference result, else in figures/."""
+    return result.with_suffix(".png") if result.parent != OWN else Path("figures") / f"{result.stem}.png"
+
+
 def nearness(preset: str) -> int:
     """The place of a preset in `BEST_FIRST`, of one with another name the last."""
     return BEST_FIRST.index(preset) if preset in BEST_FIRST else len(BEST_FIRST)

@@ -215,6 +215,29 @@ def test_the_report_tells_of_every_claim(folder, monkeypatch, capsys, tmp_path):
     assert "report  " in capsys.readouterr().out
 
 
+def test_a_report_shows_the_pictures_that_were_drawn_of_ones_own_results(folder, monkeypatch, tmp_path):
+    (tmp_path / "results").mkdir()
+    shutil.copy(folder / "width-quick.npz", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    monkeypatch.setattr(sys, "argv", ["figures/width.py"])
+    runpy.run_path(str(ROOT / "figures" / "width.py"), run_name="__main__")
+    run_main("report", monkeypatch, "--folder=results")
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "[quick](figures/width-quick.png)" in text and "![width-quick](figures/width-quick.png)" in text
+    assert "| results/width-quick.npz | 6 |" in text
+
+
+def test_a_claim_whose_runs_have_not_ended_says_so(monkeypatch, tmp_path):
+    grid, out = grid_of("width", "quick", "--num_seeds=1")
+    runs = grid.runs()
+    arrays, meta = collect.to_arrays(grid, runs, {run.run_id: under_way(run) for run in runs})
+    results.write(tmp_path / Path(out).name, arrays, meta | collect.described(grid, runs))
+    run_main("report", monkeypatch, f"--folder={tmp_path}", f"--out={tmp_path / 'R.md'}")
+    (row,) = (line for line in (tmp_path / "R.md").read_text().splitlines() if line.startswith("| PKU-15"))
+    assert "no run has ended yet" in row
+
+
 def test_a_report_of_nothing_says_what_to_run(monkeypatch, tmp_path):
     run_main("report", monkeypatch, f"--folder={tmp_path}", f"--out={tmp_path / 'R.md'}")
     text = (tmp_path / "R.md").read_text()

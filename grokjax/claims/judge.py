@@ -73,6 +73,9 @@ def judge_all(folders: Sequence[str | Path]) -> list[Judgement]:
         for preset in presets:
             paths = {name: files[name][preset] for name in rule.results if preset in files.get(name, {})}
             evidence = {name: read[path] for name, path in paths.items()}
+            if not any(map(len, evidence.values())):
+                found.append(_unjudged(rule, preset, paths, "no run has ended yet"))
+                continue
             try:
                 found.append(judge(rule, preset, evidence, paths))
             except ValueError as error:

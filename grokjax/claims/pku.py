@@ -53,7 +53,8 @@ def _once_generalised(part: Part, runs: Runs, level: int) -> Part:
 def _delay(rule: Rule, label: str, runs: Runs, level: int) -> Part:
     """Whether some runs grok: validation later than training."""
     unknown = np.isinf(runs.crossing("train", level)[0])
-    return _once_generalised(effect(rule, label, Compared(runs.delay(level), unknown)), runs, level)
+    values = Compared(runs.delay(level), unknown, why="runs the training set was never memorised")
+    return _once_generalised(effect(rule, label, values), runs, level)
 
 
 def _more_delay(rule: Rule, label: str, one: Runs, other: Runs, level: int) -> Part:
@@ -359,15 +360,16 @@ def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     runs = evidence.get("width")
     if runs is None or len(runs.values("width")) < 2:
         return Judged([])
-    slopes = []
+    widths, slopes, unknown = runs.values("width"), [], []
     for _, mine in runs.by("seed"):
-        if len(mine) == len(runs.values("width")):
-            val, train = mine.crossing("val", level)[0], mine.crossing("train", level)[0]
-            last = mine.table["last_step"].to_numpy(np.float64)
-            delay = np.log(np.minimum(val, last)) - np.log(np.minimum(train, last))
-            slopes.append(float(np.polyfit(np.log(mine.table["width"].to_numpy(np.float64)), delay, 1)[0]))
-    widths = runs.values("width")
-    return Judged([effect(rule, f"width {widths[0]} to {widths[-1]}", slopes)], used=[runs])
+        if len(mine) == len(widths):
+            delay = mine.delay(level)
+            known = np.isfinite(mine.crossing("val", level)[0])
+            logs = np.log(mine.table["width"].to_numpy(np.float64))
+            slopes.append(float(np.polyfit(logs[known], delay[known], 1)[0]) if known.sum() > 1 else 0.0)
+            unknown.append(not known.all())
+    values = Compared(np.array(slopes), np.array(unknown, bool), why="seeds not every width got there")
+    return Judged([effect(rule, f"width {widths[0]} to {widths[-1]}", values)], used=[runs])
 
 
 def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judged:

@@ -45,7 +45,8 @@ def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray | Compar
       values: one per run or seed-pair, positive as predicted; or `Compared`, which also says of which nothing is known.
       **changes: `smallest` and `unit`, where this part's are not the rule's.
     """
-    values, unknown = values if isinstance(values, Compared) else (values, np.zeros(len(values), bool))
+    given = values if isinstance(values, Compared) else Compared(np.asarray(values), np.zeros(len(values), bool))
+    values, unknown = given.values, given.unknown
     found, smallest = location(values), changes.get("smallest", rule.smallest)
     if found.low > 0 and found.value >= smallest:
         verdict = "reproduced"
@@ -57,8 +58,10 @@ def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray | Compar
         verdict = "refuted" if found.high < -smallest else "inconclusive"
     part = _enough(rule, label, found, verdict, changes)
     if 2 * unknown.sum() >= found.runs > 0:
-        note = f"in {unknown.sum()} of {found.runs} pairs neither got there"
-        part = dataclasses.replace(part, verdict="inconclusive", note=note)
+        part = dataclasses.replace(part, verdict="inconclusive", note=f"in {unknown.sum()} of {found.runs} {given.why}")
+    elif given.late and not part.note:
+        note = f"in {given.late} of {found.runs} pairs one got there only after the other's budget"
+        part = dataclasses.replace(part, note=note)
     return part
 
 

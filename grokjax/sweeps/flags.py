@@ -458,6 +458,14 @@ def main(
     guarded(run, argv, doc=doc, presets=presets, out=out)
 
 
+def _told(text: str) -> None:
+    """Prints, also to a reader that has had enough, as `head` has."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def guarded(
     run: Callable[[dict[str, Any]], None],
     argv: Sequence[str] | None = None,
@@ -477,7 +485,7 @@ def guarded(
     """
     argv = list(sys.argv if argv is None else argv)
     if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
-        print(help_text(argv[0], doc, presets, switches, texts))
+        _told(help_text(argv[0], doc, presets, switches, texts))
         sys.exit(0)
     try:
         keywords = parse(argv, presets, out, switches, texts)

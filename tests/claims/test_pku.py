@@ -332,8 +332,26 @@ def test_a_crossing_after_the_smaller_budget_is_never():
     shorter = [(least, late), (most | dict(steps=1999), soon)]
     assert [part.estimate.value for part in parts_of("PKU-2", architectures=shorter)] == [np.inf, np.inf]
     assert parts_of("PKU-2", architectures=shorter)[1].verdict == "reproduced"  # it generalises within its own budget
+    told = [part.note for part in parts_of("PKU-2", architectures=shorter)]
+    assert told == ["in 8 of 8 pairs one got there only after the other's budget"] * 2
+    assert [part.note for part in parts_of("PKU-2", architectures=cells)] == ["", ""]
     in_epochs = [(least | dict(epochs=4000), late), (most | dict(epochs=666), soon)]
     assert parts_of("PKU-2", architectures=in_epochs)[0].estimate.value == np.inf
+
+
+def test_of_a_seed_with_a_width_that_never_validates_nothing_is_known():
+    def widths(never):
+        val = np.where(np.arange(SEEDS) < never, np.inf, 200.0)
+        cells = [
+            (dict(width=32), dict(train=val, val=val)),
+            (dict(width=64), times(LARGE)),
+            (dict(width=128), times(2 * LARGE)),
+        ]
+        (part,) = parts_of("PKU-15", width=cells)
+        return part.verdict, part.note
+
+    assert widths(3) == ("reproduced", "")
+    assert widths(4) == ("inconclusive", "in 4 of 8 seeds not every width got there")
 
 
 def test_a_run_that_diverged_is_later_than_one_that_came_afterwards():
