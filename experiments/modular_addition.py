@@ -19,6 +19,9 @@ after 83 steps and did not generalise; .5: 70 and 3,027 steps; .7: 108 and 1,548
 Took (quick): 7.4 minutes on two cores of an AMD EPYC (AVX2). Steps to 99 % training and validation: modulus 31 at .5
 181 and 2,656, at .7 304 and 1,579; modulus 23 at .7 140 and 2,896; at .3 neither generalised, modulus 23 at .5 ended
 at 95 %.
+(small): 12.1 minutes more, with AVX-512. Medians of six seeds: modulus 31 at .5 181 and 2,776, at .7 332 and 1,454;
+modulus 23 at .5 112 and never (two of six), at .7 140 and 3,301 (five); at .3 none of twelve. At an equal share the
+smaller modulus groks more, at equal rows (`equal_rows`) less.
 Took (part): 23.7 minutes for three seeds with AVX2, 8.3 for three more with AVX-512. Median steps to 99 % training and
 validation, six seeds, all of which generalised: .3 99 and 6,055 (2,018 epochs, where the source's figure reads about
 1,900), .5 172 and 1,779, .7 273 and 773.
