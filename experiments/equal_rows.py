@@ -12,7 +12,8 @@ ours. The rest is `modular_addition`.
 
 Took (quick): 5.8 minutes on two cores of an AMD EPYC (AVX2). Median steps to 99 % training and validation: modulus 23
 140 and 2,896 (2 of 3 seeds), modulus 31 117 and 4,871 (3 of 3). (small): 2.5 minutes more, with AVX-512. Six seeds:
-140 and 3,027, 128 and 5,552, five of six generalised at each: with equal rows it is the larger modulus that groks more.
+140 and 3,027, 128 and 5,552, five of six generalised at each; in five of six pairs the larger modulus groks more, so
+the interval is without bounds.
 
 Command: `python experiments/equal_rows.py`, then `python figures/equal_rows.py`.
 """

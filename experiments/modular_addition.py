@@ -6,7 +6,7 @@ fraction .3, .5 and .7, AdamW 1e-3 with decay 1, dropout .1, batch 256.
   --preset=quick   modulus 23 and 31, one seed, up to 8,000 steps; batches of 64, so that an epoch of these small tables
                    still has several: leaves out modulus 47 and 97, and what happens after the end of a run
   --preset=small   the same with six seeds, for verdicts
-  --preset=part    the source's modulus 47 with six seeds: what two cores do in half an hour
+  --preset=part    the source's modulus 47 with six seeds
   --preset=paper   the source's grid; --modulus=47 runs half of it, --zero_is_padding masks token 0 as its code does
   --preset=claim   the same with the ten seeds that verdicts are given on
 
@@ -21,7 +21,7 @@ Took (quick): 7.4 minutes on two cores of an AMD EPYC (AVX2). Steps to 99 % trai
 at 95 %.
 (small): 12.1 minutes more, with AVX-512. Medians of six seeds: modulus 31 at .5 181 and 2,776, at .7 332 and 1,454;
 modulus 23 at .5 112 and never (two of six), at .7 140 and 3,301 (five); at .3 none of twelve. At an equal share the
-smaller modulus groks more, at equal rows (`equal_rows`) less.
+smaller modulus groks more, at equal rows (`equal_rows`) in five of six pairs less.
 Took (part): 23.7 minutes for three seeds with AVX2, 8.3 for three more with AVX-512. Median steps to 99 % training and
 validation, six seeds, all of which generalised: .3 99 and 6,055 (2,018 epochs, where the source's figure reads about
 1,900), .5 172 and 1,779, .7 273 and 773.

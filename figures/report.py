@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from script import OWN, REFERENCE, ROOT, nearness, picture_of
+from script import OWN, REFERENCE, ROOT, drawn_to, nearness
 
 from grokjax import results
 from grokjax.claims import Judgement, Part, judge_all, presets_in, registry, together
@@ -59,7 +59,7 @@ def numbers(part: Part) -> str:
     value, low, high, _, runs = part.estimate
     interval = "" if math.isnan(low) else f" [{in_unit(low, part.unit)}, {in_unit(high, part.unit)}]"
     count = f", {runs} run{'s' * (runs != 1)}" if not math.isnan(low) else ""
-    if math.isinf(low) and math.isinf(high):
+    if low == high and math.isinf(low):
         interval = ""
     note = f" ({part.note})" if part.note and "runs that a verdict" not in part.note else ""
     return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}{note}"
@@ -208,6 +208,11 @@ def experiment_rows(judgements: Sequence[Judgement], folders: Sequence[Path], ou
         minutes = _quick_minutes(presets.get("quick") or (presets.get("paper") if len(presets) == 1 else None))
         lines.append(row([title, f"`python experiments/{name}.py`", minutes, figure, "<br>".join(told)]))
     return lines
+
+
+def picture_of(path: Path) -> Path:
+    """The picture of a result: as its figure script draws one's own, as the gallery draws all others beside them."""
+    return drawn_to(path) if path.parent == OWN else path.with_suffix(".png")
 
 
 def _quick_minutes(path: Path | None) -> str:

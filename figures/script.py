@@ -17,9 +17,9 @@ BEST_FIRST = ("claim", "paper", "text", "part", "grid", "small", "quick")
 """Presets from the source's own grid down."""
 
 
-def picture_of(result: Path) -> Path:
-    """Where the picture of a result is drawn: beside a reference result, else in figures/."""
-    return result.with_suffix(".png") if result.parent != OWN else Path("figures") / f"{result.stem}.png"
+def drawn_to(result: Path) -> Path:
+    """Where a figure script draws a result unless told: figures/NAME-PRESET.png."""
+    return Path("figures") / f"{result.stem}.png"
 
 
 def nearness(preset: str) -> int:
@@ -75,7 +75,7 @@ def main(draw: Callable[[xr.Dataset], Figure], doc: str, name: str) -> None:
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
         path = Path(values.result) if values.result else find(name, values.preset, (OWN, REFERENCE))
-        picture = drawn(draw, path, name, values.out or Path("figures") / f"{path.stem}.png")
+        picture = drawn(draw, path, name, values.out or drawn_to(path))
     except (flags.Error, ValueError, OSError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         sys.exit(1)

@@ -14,7 +14,8 @@ import pytest
 mpl.use("Agg")
 
 from grokjax import results  # noqa: E402
-from grokjax.claims import judge_all, presets_in, registry  # noqa: E402
+from grokjax.analysis.statistics import Estimate  # noqa: E402
+from grokjax.claims import Part, judge_all, presets_in, registry  # noqa: E402
 from grokjax.config import evaluated_steps  # noqa: E402
 from grokjax.sweeps import collect, flags  # noqa: E402
 from grokjax.sweeps.engine import Record  # noqa: E402
@@ -236,6 +237,14 @@ def test_a_claim_whose_runs_have_not_ended_says_so(monkeypatch, tmp_path):
     run_main("report", monkeypatch, f"--folder={tmp_path}", f"--out={tmp_path / 'R.md'}")
     (row,) = (line for line in (tmp_path / "R.md").read_text().splitlines() if line.startswith("| PKU-15"))
     assert "no run has ended yet" in row
+
+
+def test_an_interval_without_bounds_is_shown(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    numbers = importlib.import_module("report").numbers
+    for low, high, told in ((-np.inf, np.inf, " [×0, ×∞]"), (np.inf, np.inf, "")):
+        part = Part("p=31", "ln ratio", Estimate(np.inf, low, high, 1.0, 6), "inconclusive")
+        assert numbers(part) == f"p=31: ×∞{told}, 6 runs"
 
 
 def test_a_report_of_nothing_says_what_to_run(monkeypatch, tmp_path):

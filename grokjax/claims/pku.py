@@ -364,7 +364,7 @@ def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     for _, mine in runs.by("seed"):
         if len(mine) == len(widths):
             delay = mine.delay(level)
-            known = np.isfinite(mine.crossing("val", level)[0])
+            known = np.isfinite(mine.crossing("val", level)[0]) & np.isfinite(delay)
             logs = np.log(mine.table["width"].to_numpy(np.float64))
             slopes.append(float(np.polyfit(logs[known], delay[known], 1)[0]) if known.sum() > 1 else 0.0)
             unknown.append(not known.all())

@@ -1,5 +1,9 @@
 """The command line: what it reads, and one sentence for everything it refuses."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from fuzz import fuzz
@@ -291,3 +295,12 @@ def test_the_command_trains_and_prints_a_table(capsys, tmp_path):
     captured = capsys.readouterr()
     assert "train_fraction" in captured.out and f"Wrote {out} (4 runs)" in captured.err
     assert np.isfinite(gj.load(out).val_loss).all()
+
+
+def test_help_to_a_reader_that_has_gone_ends_quietly():
+    read, write = os.pipe()
+    os.close(read)
+    code = "from grokjax.sweeps.flags import main; main(['sweep.py', '--help'], doc='Trains.')"
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
