@@ -24,7 +24,6 @@ from jaxtyping import Array, Float, Int
 
 from grokjax import losses
 from grokjax.config import ConfigError, unknown_name
-from grokjax.identity import code_identity
 
 Metric = tuple[str, Callable[..., Any]]
 """A name and a function."""
@@ -236,9 +235,10 @@ def kept_as(metric: Metric) -> tuple[str, ...]:
 
 
 def identity(metric: Metric) -> str:
-    """What tells a metric from others of its name: nothing for ours, the source of a user's."""
+    """What a run's configuration calls a metric: its name and, for a user's, that of its function."""
     name, function = metric
-    return name if METRICS.get(name) is function else f"{name}={code_identity(function)}"
+    own = getattr(function, "__qualname__", type(function).__qualname__)
+    return name if METRICS.get(name) is function else f"{name}={own}"
 
 
 def running(metrics: Sequence[Metric]) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from grokjax.config import RUN, Config, ConfigError, check_settings, setting, settings
-from grokjax.identity import code_identity
 
 Hyperparameters = Mapping[str, Float[Array, ""]]
 
@@ -370,16 +369,16 @@ class Custom:
         check_settings(self)
 
     @property
-    def identity(self) -> str:
-        """The builder's qualified name and the hash of its source."""
-        return code_identity(self.build)
+    def name(self) -> str:
+        """The builder's qualified name."""
+        return getattr(self.build, "__qualname__", type(self.build).__qualname__)
 
     def chain(self, hyper: Hyperparameters) -> optax.GradientTransformationExtraArgs:
         """The user's transformation, given its hyperparameters as attributes; ConfigError if it is none."""
         made = self.build(types.SimpleNamespace(**hyper))
         if not (hasattr(made, "init") and hasattr(made, "update")):
             raise ConfigError(
-                f"The optimizer {self.build.__qualname__} returned {type(made).__name__}, which is no optax "
+                f"The optimizer {self.name} returned {type(made).__name__}, which is no optax "
                 "transformation. Return one, such as optax.adamw(h.learning_rate)."
             )
         return optax.with_extra_args_support(made)

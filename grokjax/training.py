@@ -42,6 +42,7 @@ class Program:
       centred: whether the initial function is subtracted.
       loss, loss_dtype: what is lowered, and computed in which dtype.
       precision: of matrix products.
+      code: hashes of what the user's code in it computes, which may change where its objects do not.
     """
 
     model: Any
@@ -58,9 +59,10 @@ class Program:
     loss: str
     loss_dtype: str
     precision: str
+    code: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, config: Config, table: Table) -> "Program":
+    def of(cls, config: Config, table: Table, code: tuple[str, ...] = ()) -> "Program":
         """The program that a run of `config` on `table` is trained by; ConfigError where parts do not fit."""
         model = fitted(config.model, table)
         if type(model) not in MODELS.values():
@@ -91,6 +93,7 @@ class Program:
             loss=config.loss,
             loss_dtype=config.loss_dtype,
             precision=config.precision,
+            code=code,
         )
 
     @property

@@ -104,6 +104,11 @@ def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str]
     return None, f"a {type(found).__name__}"
 
 
+def forget() -> None:
+    """Forgets what models have returned, since what they refer to may have changed."""
+    _output.cache_clear()
+
+
 def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str | None:
     """What to try where a model returns `found`; None where that will do."""
     answers, classes = len(table.answer_positions), table.num_classes

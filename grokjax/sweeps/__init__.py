@@ -5,6 +5,7 @@ The room is called `sweeps` so that `grokjax.sweep` can be the function, whateve
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import math
 import os
@@ -16,10 +17,11 @@ from typing import Any
 
 import xarray as xr
 
+from grokjax import results
 from grokjax.config import Config, ConfigError
-from grokjax.sweeps import collect, devices, forecast, processes
+from grokjax.sweeps import code, collect, devices, forecast, processes
 from grokjax.sweeps.engine import Group, make_groups
-from grokjax.sweeps.grid import make_grid
+from grokjax.sweeps.grid import Run, make_grid
 from grokjax.sweeps.lock import owned
 from grokjax.sweeps.ongoing import Interrupted, Ongoing, listening, say
 from grokjax.sweeps.processes import Parts
@@ -92,6 +94,8 @@ def sweep(
     runs = grid.runs()
     collect.check_names(grid, runs)
     path = None if out is None else _checked_path(out)
+    if path and path.exists() and not overwrite:
+        runs = _known_again(runs, path, progress)
     if snapshots and path is None:
         raise ConfigError(f"snapshots={snapshots} are kept beside the result, and there is no --out to write it to.")
     place = processes.find_place(process_id, num_processes, coordinator)
@@ -110,7 +114,6 @@ def sweep(
             say(f"{path} holds all {len(runs)} runs; nothing to train.", progress or dry_run)
             return None if dry_run else asked.dataset()
         where = devices.local_devices(num_devices)
-        forecast.check_memory(missing, where)
         groups = processes.shared(make_groups(missing), place)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
@@ -122,6 +125,18 @@ def sweep(
             return _one_of_several(asked, groups, parts, told)
         asked.train(groups, **told)
         return asked.dataset()
+
+
+def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
+    """The runs; code that a result holds as lowered by other versions, its source unchanged, is taken as that."""
+    if not any(run.code for run in runs):
+        return list(runs)
+    earlier = results.read(path)[1].get("code", [])
+    same = code.adopted((piece for run in runs for piece in run.code), earlier)
+    for title, before in dict.fromkeys((piece.title, old.versions) for piece, old in same.items()):
+        known = f"{title[0].upper()}{title[1:]} is taken as the one in {path}, trained with {before}"
+        say(f"{known}: its source is the same.", shows)
+    return [dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)) for run in runs]
 
 
 def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:

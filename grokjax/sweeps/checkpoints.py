@@ -22,9 +22,9 @@ import orbax.checkpoint as ocp
 
 from grokjax.config import ConfigError
 from grokjax.results import ResultError
-from grokjax.sweeps.collect import versions
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
+from grokjax.sweeps.provenance import versions
 
 SCHEMA = 1
 """Of what a checkpoint holds; another is refused."""

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import numpy as np
 
-from grokjax.config import program_part
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
+from grokjax.sweeps.tables import Tables
 from grokjax.tasks.table import Table
 from grokjax.training import Program, RunValues, TableArrays
 
@@ -85,14 +85,16 @@ class Group:
 
 
 def make_groups(runs: Sequence[Run]) -> list[Group]:
-    """Sorts runs into groups by the static part of their configuration; each table is built once."""
-    tables, members = {}, {}
+    """Sorts runs into groups by the static part of their configuration; each table is built once.
+
+    Raises:
+      ConfigError: for a table that the machine cannot hold, or a model that does not suit its table.
+    """
+    tables, members = Tables(run.config.task for run in runs), {}
     for run in runs:
-        task = program_part(run.config.task)
-        if task not in tables:
-            tables[task] = task.table()
-        program = Program.of(run.config, tables[task])
-        members.setdefault((program, tables[task]), []).append(run)
+        table = tables.of(run.config.task)
+        program = Program.of(run.config, table, tuple(code.computes for code in run.code))
+        members.setdefault((program, table), []).append(run)
     return [
         Group(
             program,

@@ -16,10 +16,13 @@ import numpy as np
 
 from grokjax import metrics
 from grokjax.config import Config, ConfigError, check_component, settings, unknown_name
-from grokjax.identity import code_identity, source_hash
 from grokjax.models import MODELS
-from grokjax.optimizers import OPTIMIZERS
+from grokjax.optimizers import OPTIMIZERS, Custom
+from grokjax.sweeps.code import Code, codes_of, forget, has_users_code, static_part
+from grokjax.sweeps.provenance import versions
+from grokjax.sweeps.tables import Tables
 from grokjax.tasks import TASKS
+from grokjax.training import Program
 
 MOST_RUNS = 1_000_000
 """Runs that a grid may have."""
@@ -53,16 +56,25 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One cell of a grid: its place along each axis, and what it is told."""
+    """One cell of a grid.
+
+    Attributes:
+      index: its place along each axis.
+      config: its configuration.
+      code: the pieces of a user's code that it runs, by `identified`.
+    """
 
     index: tuple[int, ...]
     config: Config
+    code: tuple[Code, ...] = ()
 
     @functools.cached_property
     def run_id(self) -> str:
-        """Identifies the run by its whole configuration, whatever grid it is in."""
-        text = json.dumps(told(self.config), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Identifies the run by its configuration and by what a user's code in it computes, whatever grid it is in."""
+        identity = told(self.config)
+        if self.code:
+            identity["code"] = {piece.piece: piece.computes for piece in self.code}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +105,8 @@ class Grid:
 
     def runs(self) -> list[Run]:
         """Every run, the last axis fastest; ConfigError for the first that cannot be run, or for a useless axis."""
-        runs = list(self._runs())
+        forget()
+        runs = identified(list(self._runs()))
         for place, axis in enumerate(self.axes):
             points = [[run.run_id for run in runs if run.index[place] == i] for i in range(min(2, len(axis)))]
             if len(points) == 2 and points[0] == points[1]:
@@ -115,7 +128,23 @@ class Grid:
 def flat(grid: Grid, runs: Sequence[Run]) -> tuple[Grid, list[Run]]:
     """Runs of a grid as a grid of their own, along one axis."""
     axis = Axis(("run",), (tuple(range(len(runs))),), ({},) * len(runs))
-    return Grid(grid.base, {}, (axis,)), [Run((i,), run.config) for i, run in enumerate(runs)]
+    return Grid(grid.base, {}, (axis,)), [dataclasses.replace(run, index=(i,)) for i, run in enumerate(runs)]
+
+
+def identified(runs: Sequence[Run]) -> list[Run]:
+    """The runs, each with the pieces of a user's code that it runs; ConfigError for code that cannot be traced."""
+    tables = Tables(run.config.task for run in runs if has_users_code(run.config))
+    lowered_by, known, found = " ".join(f"{n} {v}" for n, v in versions().items()), {}, []
+    for run in runs:
+        if has_users_code(run.config):
+            config, table = run.config, tables.of(run.config.task)
+            program = Program.of(config, table)
+            if (program, table) not in known:
+                static = static_part(config, told(config))
+                known[program, table] = codes_of(program, config, table, static, lowered_by)
+            run = dataclasses.replace(run, code=known[program, table])
+        found.append(run)
+    return found
 
 
 def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence[str]] = ()) -> Grid:
@@ -148,8 +177,7 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
             if len(value) > MOST_RUNS:
                 raise ConfigError(f"{name} has {len(value):,} values, more than {MOST_RUNS:,}. Try fewer.")
             points = [point.item() if isinstance(point, np.generic) else point for point in value]
-            labels = tuple(_label(name, point) for point in points)
-            axes[name] = Axis((name,), (labels,), tuple({name: point} for point in points))
+            axes[name] = Axis((name,), (_labels(name, points),), tuple({name: point} for point in points))
     for name, axis in axes.items():
         if not len(axis):
             raise ConfigError(f"{name} has no value, so the grid is empty. Give it at least one.")
@@ -202,6 +230,16 @@ def _is_scalar(value) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 0
     return isinstance(value, str) or not isinstance(value, Sequence | set)
+
+
+def _labels(name: str, points: Sequence) -> tuple:
+    """What the result calls the points of an axis; components that differ in their code alone are numbered."""
+    labels: list = []
+    for i, point in enumerate(points):
+        label = _label(name, point)
+        others = [other for other in points[:i] if name in COMPONENTS and _label(name, other) == label]
+        labels.append(f"{label} ({len(others) + 1})" if others and point not in others else label)
+    return tuple(labels)
 
 
 def _label(name: str, point):
@@ -274,12 +312,17 @@ def _component(which: str, chosen):
     return chosen
 
 
-@functools.cache
 def from_file(which: str, place: str):
     """What a user's file gives: the object 'file.py:name', called if it is a function or class, but for a metric."""
     path, _, name = place.rpartition(":")
     if not Path(path).is_file():
         raise ConfigError(f"{which}={place} names a file that does not exist. Try --{which}=my_file.py:make_{which}.")
+    return _from_file(which, place, path, name, Path(path).stat().st_mtime_ns)
+
+
+@functools.cache
+def _from_file(which: str, place: str, path: str, name: str, written: int):
+    """The same, once for each time the file was `written`."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     try:
@@ -305,9 +348,14 @@ def _kind(which: str, owner) -> str | None:
     return {kind: name for name, kind in COMPONENTS[which].items()}.get(type(owner))
 
 
+def _own_kind(owner) -> str:
+    """What a component of a user's is called: by its content where that tells all, or by its name."""
+    return getattr(owner, "identity", None) or (owner.name if isinstance(owner, Custom) else type(owner).__qualname__)
+
+
 def component_name(which: str, owner) -> str:
     """The name of a component's kind, and in brackets those of its settings that are not the default."""
-    name = _kind(which, owner) or getattr(owner, "identity", None) or type(owner).__qualname__
+    name = _kind(which, owner) or _own_kind(owner)
     changed = [f"{n}={getattr(owner, n)}" for n, f in settings(owner).items() if getattr(owner, n) != f.default]
     return f"{name}({', '.join(changed)})" if changed else name
 
@@ -375,15 +423,14 @@ def told(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _fields(which: str, part) -> dict[str, Any]:
-    """A component's kind and fields: settings as they are, what else there is by its content."""
-    kind = _kind(which, part) or getattr(part, "identity", None) or code_identity(type(part))
+    """A component's kind and fields; of a user's its settings alone, since the rest shows in what it computes."""
+    kind = _kind(which, part)
     values = {name: getattr(part, name) for name in settings(part)}
-    for field in dataclasses.fields(part):
+    for field in dataclasses.fields(part) if kind else ():
         value = getattr(part, field.name)
-        more = field.name not in (*values, "parent", "name") and value is not None
-        if more and not hasattr(part, "identity"):  # which tells all the rest
-            values[field.name] = value if isinstance(value, str | int | float) else source_hash(value)
-    return {which: kind} | values
+        if field.name not in (*values, "parent", "name") and value is not None:
+            values[field.name] = value if isinstance(value, str | int | float) else repr(value)
+    return {which: kind or _own_kind(part)} | values
 
 
 def describe(config: Config) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import xarray as xr
 
 from grokjax import results
 from grokjax.config import evaluated_steps
-from grokjax.sweeps import collect, devices
+from grokjax.sweeps import collect, devices, provenance
 from grokjax.sweeps.checkpoints import Checkpoints, Keeper
 from grokjax.sweeps.engine import Group, Observer, Record, train
 from grokjax.sweeps.grid import Grid, Run, flat
@@ -268,8 +268,8 @@ class Ongoing(Observer):
     def _measured(self) -> dict[str, Any]:
         """What meta says of how it was trained: by this process, and, one by one, by all that had a hand in it."""
         mine = {
-            "versions": collect.versions(),
-            "commit": collect.commit(),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
             "device": devices.describe(self.where),
             "platform": self.where[0].platform,
             "thread_pool": os.environ.get(devices.THREAD_POOL),

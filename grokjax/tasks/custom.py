@@ -75,6 +75,12 @@ def _function_identity(task: FunctionTask) -> str:
     return f"{task.name}#{task.table().fingerprint[:16]}"
 
 
+def forget() -> None:
+    """Forgets what functions have answered, since what they refer to may have changed."""
+    _function_identity.cache_clear()
+    _labels.cache_clear()
+
+
 def from_function(
     function: Any,
     modulus: int,
