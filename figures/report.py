@@ -185,7 +185,10 @@ def result_rows(folders: Sequence[Path], out: Path) -> list[str]:
             seconds = meta.get("wall_seconds")
             told = [os.path.relpath(path, out.parent), str(len(ended)), f"{int(ended.sum()):,}"]
             told.append("" if seconds is None else f"{seconds / 60:.1f}")
-            told.append(", ".join(f"{k} {v}" for k, v in meta.get("versions", {}).items() if k in ("jax", "flax")))
+            versions = meta.get("versions", {})
+            each = versions if isinstance(versions, list) else [versions]  # several processes may have had others
+            named = dict.fromkeys(f"{k} {v}" for one in each for k, v in one.items() if k in ("jax", "flax"))
+            told.append(", ".join(named))
             lines.append(row(told))
     return lines
 
@@ -222,7 +225,8 @@ def _quick_minutes(path: Path | None) -> str:
     meta = results.read(path)[1]
     if "wall_seconds" not in meta:
         return "seconds"
-    return f"{meta['wall_seconds'] / 60:.1f}" + f" ({meta['platform']})" * (meta["platform"] != "cpu")
+    platform = meta.get("platform", "cpu")
+    return f"{meta['wall_seconds'] / 60:.1f}" + f" ({platform})" * (platform != "cpu")
 
 
 def put_between(text: str, lines: Sequence[str], mark: str) -> str:

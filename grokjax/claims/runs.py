@@ -28,8 +28,9 @@ class Runs:
         dims = grid["status"].dims
         table = results.runs(grid)
         config = json.loads(grid.attrs["meta"]).get("config", {})
-        more = {n: v for n, v in config.items() if n not in table and isinstance(v, str | int | float)}
-        table = table.assign(**more)
+        for name, value in config.items():
+            if name not in table and isinstance(value, str | int | float):
+                table[name] = value
         names = [name for name, curve in grid.data_vars.items() if "step" in curve.dims]
         shape = (len(table), grid.sizes["step"])
         curves = {name: grid[name].transpose(*dims, "step").values.reshape(shape) for name in names}
