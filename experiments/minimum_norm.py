@@ -94,7 +94,7 @@ def main() -> None:
         if settings["batch_size"] > settings["rows"]:
             raise ConfigError(f"batch_size={settings['batch_size']} is more than rows={settings['rows']}.")
         if not values.overwrite and os.path.exists(values.out):
-            held = results.read(values.out)[1]["config"]
+            held = results.read(values.out)[1].get("config", {})
             if differ := [name for name in settings if held.get(name) != settings[name]]:
                 raise ConfigError(f"{values.out} holds another result: {', '.join(differ)} differ. Try --overwrite.")
         results.write(values.out, *train(settings, scales))

@@ -154,12 +154,13 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
       old, new: `described` of what it holds and of what is asked for.
     """
     told = code.differences(old.get("code", []), new["code"], path)
-    for name in sorted({*old["config"], *new["config"]}):
-        if name in old["config"] and name in new["config"] and old["config"][name] != new["config"][name]:
-            told.append(f"{name} is {old['config'][name]} there and {new['config'][name]} here")
-    for name, points in old["axes"].items():
-        asked = new["axes"].get(name, [{n: new["config"].get(n) for n in points[0]}])
-        if missing := [point for point in points if point not in asked]:
+    held, asked = old.get("config", {}), new["config"]  # what another script wrote need not have all that a sweep has
+    for name in sorted({*held, *asked}):
+        if name in held and name in asked and held[name] != asked[name]:
+            told.append(f"{name} is {held[name]} there and {asked[name]} here")
+    for name, points in old.get("axes", {}).items():
+        wanted = new["axes"].get(name, [{n: asked.get(n) for n in points[0]}])
+        if missing := [point for point in points if point not in wanted]:
             told.append(f"it has {', '.join(_point(p) for p in missing[:4])}, which are not asked for")
     what = "; ".join(told) or "its runs were told something else, perhaps by another version of grokjax"
     raise ConfigError(

@@ -138,12 +138,12 @@ class Ongoing(Observer):
     def evaluated(self, live: Live, params):
         run_id = live.run.run_id
         if not live.status and live.step in self._snapshot_steps(run_id):  # at its end its parameters are kept anyway
-            results.write_params(self.params, results.snapshot_name(run_id, live.step), params())
+            results.write_params(self.params, run_id, params(), step=live.step, final=False)
         self.meter.evaluated(live)
 
     def ended(self, live: Live, params):
         if self.path:
-            results.write_params(self.params, live.run.run_id, params)
+            results.write_params(self.params, live.run.run_id, params, step=live.step)
         with self.lock:
             self.records[live.run.run_id] = Record.of(live)
         if self.keeper:

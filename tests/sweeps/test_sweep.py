@@ -30,7 +30,7 @@ def test_four_flags_with_several_values_give_a_file_with_four_axes(tmp_path):
         assert file["learning_rate"].tolist() == [1e-3, 3e-3] and file["seed"].tolist() == [0, 1]
         assert file["step"].tolist() == [0, 20]
         meta = json.loads(str(file["meta"]))
-    assert meta["schema"] == 1
+    assert meta["schema"] == 2
     assert meta["dims"]["val_accuracy"] == ["learning_rate", "weight_decay", "train_fraction", "seed", "step"]
     assert np.array(meta["seeds"]["split"]).shape == (2, 2, 2, 2) and set(meta["seeds"]) == {
         "split",
