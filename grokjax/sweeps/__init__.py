@@ -23,6 +23,7 @@ from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lock import owned
 from grokjax.sweeps.ongoing import Interrupted, Ongoing, listening, say
 from grokjax.sweeps.processes import Parts
+from grokjax.sweeps.progress import Counted
 
 __all__ = ["Interrupted", "sweep"]
 
@@ -89,7 +90,12 @@ def sweep(
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)
-    runs = grid.runs()
+    for note in grid.notes:
+        say(note)
+    tell, many = functools.partial(say, aloud=progress or dry_run), math.prod(grid.shape)
+    runs = grid.runs(functools.partial(Counted, number=many, doing="laying out runs", tell=tell))
+    for run in Counted(runs, many, "identifying runs", tell):
+        run.run_id  # noqa: B018  which is kept once it is known
     collect.check_names(grid, runs)
     path = None if out is None else _checked_path(out)
     if snapshots and path is None:
@@ -111,7 +117,7 @@ def sweep(
             return None if dry_run else asked.dataset()
         where = devices.local_devices(num_devices)
         forecast.check_memory(missing, where)
-        groups = processes.shared(make_groups(missing), place)
+        groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
         if dry_run:

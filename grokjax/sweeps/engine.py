@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -84,7 +84,7 @@ class Group:
         return sum(run.config.steps for run in self.pending) * self.step_work
 
 
-def make_groups(runs: Sequence[Run]) -> list[Group]:
+def make_groups(runs: Iterable[Run]) -> list[Group]:
     """Sorts runs into groups by the static part of their configuration; each table is built once."""
     tables, members = {}, {}
     for run in runs:
