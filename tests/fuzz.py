@@ -132,10 +132,8 @@ def command_line(draw: random.Random) -> list[str]:
     known = all_settings()
     names = [*known, *known, *COMPONENTS, *SWEEP_FLAGS, *SWEEP_SWITCHES]
     flags = []
-    chosen = [
-        draw.choice(ELSEWHERE) if draw.random() < 0.03 else name for name in draw.choices(names, k=draw.randint(1, 5))
-    ]
-    for name in chosen:
+    for name in draw.choices(names, k=draw.randint(1, 5)):
+        name = draw.choice(ELSEWHERE) if draw.random() < 0.03 else name
         if name in ("out", "num_processes", "process_id", "coordinator", "dry_run", "help", "version"):
             continue
         flags.append(

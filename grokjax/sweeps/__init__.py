@@ -90,8 +90,6 @@ def sweep(
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)
-    for note in grid.notes:
-        say(note)
     tell, many = functools.partial(say, aloud=progress or dry_run), math.prod(grid.shape)
     runs = grid.runs(functools.partial(Counted, number=many, doing="laying out runs", tell=tell))
     for run in Counted(runs, many, "identifying runs", tell):
@@ -113,6 +111,7 @@ def sweep(
             asked.take_up()
         missing = asked.missing()
         if asked.result is not None and not missing:
+            _say_all(grid.notes)
             say(f"{path} holds all {len(runs)} runs; nothing to train.", progress or dry_run)
             return None if dry_run else asked.dataset()
         where = devices.local_devices(num_devices)
@@ -120,6 +119,7 @@ def sweep(
         groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
+        _say_all(grid.notes)
         if dry_run:
             print(plan if groups else "Nothing is left for this process to train.")
             return None
@@ -128,6 +128,11 @@ def sweep(
             return _one_of_several(asked, groups, parts, told)
         asked.train(groups, **told)
         return asked.dataset()
+
+
+def _say_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(note)
 
 
 def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:

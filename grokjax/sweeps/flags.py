@@ -35,6 +35,9 @@ from grokjax.sweeps.grid import COMPONENTS, component, from_file
 LONGEST_RANGE = 1_000_000
 """Values a range may have."""
 
+LONGEST_NAME = 100
+"""Letters that the name of a flag may have."""
+
 DEFAULTS = {"task": "modular", "model": "decoder", "optimizer": "adamw"}
 """The components when none is named."""
 
@@ -368,6 +371,8 @@ def _ours(argument: str, values: flags.FlagValues, known: Mapping[str, Any]) -> 
     if len(dashes) not in (1, 2):
         return argument
     name, equals, text = argument.removeprefix(dashes).partition("=")
+    if len(name) > LONGEST_NAME:  # absl compares it with every flag, by a recursion over its letters
+        raise ConfigError(f"There is no flag '{name:.40}...'. --help lists all.")
     switches = {f"no_{name}": f"no{name}" for name in values if values[name].boolean}
     name = own_name(name, [*values, *switches.values()])
     name = switches.get(own_name(name, switches), name)

@@ -15,6 +15,7 @@ import grokjax as gj
 from grokjax.sweeps import devices, forecast, progress
 from grokjax.sweeps.flags import all_settings, main, parse, parse_values, parse_variants, variant_text
 from grokjax.sweeps.grid import make_grid
+from grokjax.sweeps.ongoing import Ongoing
 
 TINY = [
     "--modulus=11",
@@ -118,6 +119,7 @@ BAD = {
     "--learning_rate=1e-46": "learning_rate=1e-46 is out of range: runs compute in float32, ",
     "--learning_rate=1e999": "learning_rate=1e999 is out of range: 1e999 is too large a number here.",
     "--learning_rat=1": "There is no flag 'learning_rat'. Did you mean learning_rate? --help lists all.",
+    f"--{'a' * 5000}=1": f"There is no flag '{'a' * 40}...'. --help lists all.",
     "--ü=1": "There is no flag 'ü'. --help lists all.",
     "--momentum=0.9": "momentum=0.9 is a setting of the optimizer sgd_momentum, rmsprop, muon, but the optimizer is "
     "adamw. Leave it out, or try --optimizer=sgd_momentum; where several are compared, --variant gives each its own.",
@@ -292,7 +294,8 @@ def test_axes_of_numpy_make_the_runs_of_the_command_line_and_this_is_said_once(c
     )
     assert grids[0].axes[0].labels == ((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6),)
     with monkeypatch.context() as patched, pytest.raises(InterruptedError):
-        patched.setattr(forecast, "make", mock.Mock(side_effect=InterruptedError))  # where training would begin
+        patched.setattr(forecast, "make", mock.Mock())
+        patched.setattr(Ongoing, "train", mock.Mock(side_effect=InterruptedError))
         train(base, train_fraction=axis[2:4], seed=range(3))
     assert capsys.readouterr().err.count("=0.39999999999999997,0.44999999999999996 are read as 0.4,0.45.\n") == 1
     assert make_grid(base, dict(weight_decay=1 / 3)).fixed == {"weight_decay": 1 / 3}
