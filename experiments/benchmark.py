@@ -32,7 +32,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from grokjax.config import ConfigError
 from grokjax.sweeps import devices, forecast, programs
 from grokjax.sweeps.engine import make_groups, widths
-from grokjax.sweeps.flags import guarded
+from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, guarded
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank
 
@@ -73,6 +73,8 @@ SWITCHES = {
     "json": "print a line of JSON per workload instead of a table",
     "brief": "one short round, which shows that it works and not how fast",
 }
+WITHOUT = {*SWEEP_FLAGS, *SWEEP_SWITCHES} - {"num_seeds", "zip", "variant", "metrics", "lanes", "num_devices"}
+"""Flags of a sweep that have no meaning here: the benchmark writes nothing, and is one process."""
 TEXTS = {"against": "compare with torch, in its best arrangement, or torch_eager, in its best that is not compiled"}
 COLUMNS = {
     "workload": lambda row: row["workload"],
@@ -241,9 +243,6 @@ def benchmark(keywords):
         raise ConfigError(f"against={against} is nothing to compare with. Try --against=torch.")
     if against:
         torch_peer.check_torch()
-    for name in ("out", "overwrite", "dry_run", "progress"):
-        if keywords.pop(name, None) is not None:
-            raise ConfigError(f"{name} is no flag of the benchmark, which prints and writes nothing. Leave it out.")
     grid, rows = make_grid(config, keywords, zipped), []
     for run in grid.runs():
         rows.append(
@@ -262,5 +261,10 @@ def benchmark(keywords):
         )
 
 
+def main() -> None:
+    """The script, from the command line."""
+    guarded(benchmark, doc=__doc__, presets=PRESETS, switches=SWITCHES, texts=TEXTS, without=WITHOUT)
+
+
 if __name__ == "__main__":
-    guarded(benchmark, doc=__doc__, presets=PRESETS, switches=SWITCHES, texts=TEXTS)
+    main()

@@ -19,6 +19,7 @@ from absl import flags
 from grokjax import results
 from grokjax.analysis.regression import Path, descend, problem
 from grokjax.config import ConfigError, evaluated_steps
+from grokjax.sweeps.flags import parse_values
 
 OUT = "results/minimum_norm-paper.npz"
 
@@ -83,11 +84,9 @@ def main() -> None:
             raise ConfigError(f"features={settings['features']} are not more than rows={settings['rows']}.")
         if not values.out.endswith(".npz"):
             raise ConfigError(f"out={values.out} does not end in .npz.")
-        try:
-            scales = [float(scale) for scale in values.init_scale]
-        except ValueError:
-            scales = []
-        if not scales or len(set(scales)) < len(scales) or not all(0 <= scale < np.inf for scale in scales):
+        scales = parse_values("init_scale", ",".join(values.init_scale), float)
+        scales = scales if isinstance(scales, list) else [scales]
+        if len(set(scales)) < len(scales) or not all(0 <= scale < np.inf for scale in scales):
             raise ConfigError(f"init_scale={','.join(values.init_scale)} are not different norms. Try 0,0.3,1.")
         if not 0 < settings["learning_rate"] < np.inf:
             raise ConfigError(f"learning_rate={settings['learning_rate']} is no step size. Try 0.01.")

@@ -25,6 +25,7 @@ from grokjax.sweeps.grid import Run, make_grid
 from grokjax.sweeps.lock import owned
 from grokjax.sweeps.ongoing import Interrupted, Ongoing, listening, say
 from grokjax.sweeps.processes import Parts
+from grokjax.sweeps.progress import Counted
 
 __all__ = ["Interrupted", "sweep"]
 
@@ -91,7 +92,10 @@ def sweep(
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)
-    runs = grid.runs()
+    tell, many = functools.partial(say, aloud=progress or dry_run), math.prod(grid.shape)
+    runs = grid.runs(functools.partial(Counted, number=many, doing="laying out runs", tell=tell))
+    for run in Counted(runs, many, "identifying runs", tell):
+        run.run_id  # noqa: B018  which is kept once it is known
     collect.check_names(grid, runs)
     path = None if out is None else _checked_path(out)
     if path and path.exists() and not overwrite:
@@ -111,12 +115,14 @@ def sweep(
             asked.take_up()
         missing = asked.missing()
         if asked.result is not None and not missing:
+            _say_all(grid.notes)
             say(f"{path} holds all {len(runs)} runs; nothing to train.", progress or dry_run)
             return None if dry_run else asked.dataset()
         where = devices.local_devices(num_devices)
-        groups = processes.shared(make_groups(missing), place)
+        groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
+        _say_all(grid.notes)
         if dry_run:
             print(plan if groups else "Nothing is left for this process to train.")
             return None
@@ -137,6 +143,11 @@ def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
         known = f"{title[0].upper()}{title[1:]} is taken as the one in {path}, trained with {before}"
         say(f"{known}: its source is the same.", shows)
     return [dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)) for run in runs]
+
+
+def _say_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(note)
 
 
 def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -84,13 +84,13 @@ class Group:
         return sum(run.config.steps for run in self.pending) * self.step_work
 
 
-def make_groups(runs: Sequence[Run]) -> list[Group]:
+def make_groups(runs: Iterable[Run]) -> list[Group]:
     """Sorts runs into groups by the static part of their configuration; each table is built once.
 
     Raises:
       ConfigError: for a table that the machine cannot hold, or a model that does not suit its table.
     """
-    tables, members = Tables(run.config.task for run in runs), {}
+    tables, members = Tables(), {}
     for run in runs:
         table = tables.of(run.config.task)
         program = Program.of(run.config, table, tuple(code.computes for code in run.code))

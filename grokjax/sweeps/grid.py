@@ -8,14 +8,14 @@ import inspect
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from grokjax import metrics
-from grokjax.config import Config, ConfigError, check_component, settings, unknown_name
+from grokjax.config import Config, ConfigError, check_component, own_name, settings, snapped, unknown_name
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS, Custom
 from grokjax.sweeps.code import Code, codes_of, forget, has_users_code, static_part
@@ -79,11 +79,24 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """A base configuration, settings that are the same for all runs, and the axes along which others vary."""
+    """A base configuration, settings that are the same for all runs, and the axes along which others vary.
+
+    Attributes:
+      base: what the others do not say.
+      fixed: settings of all runs.
+      axes: along which settings vary.
+      snapped: numbers that were read as others, each with that, by the setting that they were given for.
+    """
 
     base: Config
     fixed: Mapping[str, Any]
     axes: tuple[Axis, ...]
+    snapped: Mapping[str, Sequence[tuple[float, float]]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence per setting of which numbers were read as other ones."""
+        return [_snapped_note(name, pairs) for name, pairs in self.snapped.items()]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,10 +116,14 @@ class Grid:
             for name, labels in list(zip(axis.names, axis.labels, strict=True))[: 1 if axis.labelled else None]
         )
 
-    def runs(self) -> list[Run]:
-        """Every run, the last axis fastest; ConfigError for the first that cannot be run, or for a useless axis."""
+    def runs(self, counting: Callable[[Iterable], Iterable] = iter) -> list[Run]:
+        """Every run, the last axis fastest; ConfigError for the first that cannot be run, or for a useless axis.
+
+        Args:
+          counting: tells how far it is, as `grokjax.sweeps.progress.Counted` does.
+        """
         forget()
-        runs = identified(list(self._runs()))
+        runs = identified(list(counting(self._runs())))
         for place, axis in enumerate(self.axes):
             points = [[run.run_id for run in runs if run.index[place] == i] for i in range(min(2, len(axis)))]
             if len(points) == 2 and points[0] == points[1]:
@@ -118,11 +135,12 @@ class Grid:
         return runs
 
     def _runs(self) -> Iterator[Run]:
+        made: dict = {}
         for index in itertools.product(*map(range, self.shape)):
             overrides = dict(self.fixed)
             for axis, i in zip(self.axes, index, strict=True):
                 overrides |= axis.overrides[i]
-            yield Run(index, configured(self.base, overrides))
+            yield Run(index, configured(self.base, overrides, made))
 
 
 def flat(grid: Grid, runs: Sequence[Run]) -> tuple[Grid, list[Run]]:
@@ -133,7 +151,7 @@ def flat(grid: Grid, runs: Sequence[Run]) -> tuple[Grid, list[Run]]:
 
 def identified(runs: Sequence[Run]) -> list[Run]:
     """The runs, each with the pieces of a user's code that it runs; ConfigError for code that cannot be traced."""
-    tables = Tables(run.config.task for run in runs if has_users_code(run.config))
+    tables = Tables()
     lowered_by, known, found = " ".join(f"{n} {v}" for n, v in versions().items()), {}, []
     for run in runs:
         if has_users_code(run.config):
@@ -164,19 +182,20 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
       ConfigError: for an unknown name, an empty or repeating axis, or zipped axes that do not fit.
     """
     fixed, axes = {}, {}
+    ours = _Reader(base)
     for name, value in _with_seeds(values).items():
         if isinstance(value, Mapping):
             if not all(isinstance(overrides, Mapping) for overrides in value.values()):
                 raise ConfigError(f"{name} must map labels to settings, such as {{'a': {{'weight_decay': 0.0}}}}.")
-            points = [dict(overrides) for overrides in value.values()]
+            points = [{n: ours.read(n, v) for n, v in overrides.items()} for overrides in value.values()]
             coords = {name: tuple(map(str, value))} | _shared_settings(points)
             axes[name] = Axis(tuple(coords), tuple(coords.values()), tuple(points))
         elif _is_scalar(value):
-            fixed[name] = value
+            fixed[name] = ours.read(name, value)
         else:
             if len(value) > MOST_RUNS:
                 raise ConfigError(f"{name} has {len(value):,} values, more than {MOST_RUNS:,}. Try fewer.")
-            points = [point.item() if isinstance(point, np.generic) else point for point in value]
+            points = [ours.read(name, point) for point in value]
             axes[name] = Axis((name,), (_labels(name, points),), tuple({name: point} for point in points))
     for name, axis in axes.items():
         if not len(axis):
@@ -192,10 +211,11 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     for name in {n for given in overrides for n in given}:
         if name not in known:
             raise unknown_name("setting", name, known)
-    grid = Grid(base, fixed, _zip_axes(axes, zipped))
+    grid = Grid(base, fixed, _zip_axes(axes, zipped), ours.snapped)
     for axis in grid.axes:
         told = axis.labels[0] if axis.labelled else list(zip(*axis.labels, strict=True))
-        if twice := [label for i, label in enumerate(told) if label in told[:i]]:
+        if len(set(told)) < len(told):
+            twice = [label for i, label in enumerate(told) if label in told[:i]]
             names = axis.names[:1] if axis.labelled else axis.names
             values = twice[:1] if axis.labelled else twice[0]
             given = f"{','.join(names)}={','.join(map(str, values))}"
@@ -203,6 +223,47 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     if math.prod(grid.shape) > MOST_RUNS:
         raise ConfigError(f"The grid has {math.prod(grid.shape):,} runs, more than {MOST_RUNS:,}. Try fewer values.")
     return grid
+
+
+class _Reader:
+    """Reads values as they are meant: a number as the short decimal that it is but for rounding, a name in any case.
+
+    Attributes:
+      snapped: the numbers that were read as others, by setting.
+    """
+
+    def __init__(self, base: Config):
+        owners = [
+            Config,
+            base.task,
+            base.model,
+            base.optimizer,
+            *(k for ks in COMPONENTS.values() for k in ks.values()),
+        ]
+        self.names: dict[str, dict] = {which: dict.fromkeys(kinds) for which, kinds in COMPONENTS.items()}
+        for owner in owners:
+            for name, field in settings(owner).items():
+                self.names.setdefault(name, {}).update(dict.fromkeys(field.metadata["names"] or ()))
+        self.snapped: dict[str, list[tuple[float, float]]] = {}
+
+    def read(self, name: str, value):
+        """One value of a setting."""
+        value = value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
+        if isinstance(value, str):
+            return own_name(value, self.names.get(name, ()))
+        if isinstance(value, float) and (near := snapped(value)) != value and not math.isnan(value):
+            self.snapped.setdefault(name, []).append((value, near))
+            return near
+        return value
+
+
+def _snapped_note(name: str, pairs: Sequence[tuple[float, float]]) -> str:
+    """Says which numbers of a setting were read as which."""
+    given, read = (",".join(map(str, numbers[:3])) for numbers in zip(*pairs, strict=True))
+    if len(pairs) == 1:
+        return f"{name}={given} is read as {read}."
+    more = f", and {len(pairs) - 3} more likewise" if len(pairs) > 3 else ""
+    return f"{name}={given} are read as {read}{more}."
 
 
 def _shared_settings(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
@@ -280,8 +341,9 @@ def _known_names(base: Config, overrides: Sequence[Mapping[str, Any]]) -> set[st
     """The components and every setting of the kinds there are, those of `base` and of the overrides among them."""
     owners = [Config, base.task, base.model, base.optimizer]
     owners += [kind for kinds in COMPONENTS.values() for kind in kinds.values()]
+    made: dict = {}
     for which in COMPONENTS:
-        owners += [_component(which, given[which]) for given in overrides if which in given]
+        owners += [_component(which, given[which], made) for given in overrides if which in given]
     return {*COMPONENTS, *(name for owner in owners for name in settings(owner))}
 
 
@@ -299,15 +361,18 @@ def component(which: str, name: str):
         return from_file(which, name)
     if name.endswith(".py"):
         raise ConfigError(f"{which}={name} names a file and nothing in it. Try --{which}={name}:make_{which}.")
+    name = own_name(name, COMPONENTS[which])
     if name not in COMPONENTS[which]:
         raise unknown_name(which, name, COMPONENTS[which])
     return COMPONENTS[which][name]()
 
 
-def _component(which: str, chosen):
-    """A component by its name, or as it is given."""
+def _component(which: str, chosen, made: dict):
+    """A component by its name, made once, or as it is given."""
     if isinstance(chosen, str):
-        return component(which, chosen)
+        if (which, chosen) not in made:
+            made[which, chosen] = component(which, chosen)
+        return made[which, chosen]
     check_component(which, chosen)
     return chosen
 
@@ -360,29 +425,33 @@ def component_name(which: str, owner) -> str:
     return f"{name}({', '.join(changed)})" if changed else name
 
 
-def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
+def configured(base: Config, overrides: Mapping[str, Any], made: dict | None = None) -> Config:
     """`base` with settings replaced, each in the component that has it; components are exchanged first.
 
     Args:
       base: a configuration.
       overrides: by flat name: 'task', 'model', 'optimizer' (a name or an object) and settings of any of them.
+      made: components that were made for other runs of a grid, which are shared, and this one's are added; a grid of a
+        million runs has few.
 
     Raises:
       ConfigError: for a setting that these components do not have, or a configuration that cannot be run.
     """
+    made = {} if made is None else made
     parts = {which: getattr(base, which) for which in COMPONENTS}
     for which in COMPONENTS:
         if which in overrides:
-            parts[which] = _component(which, overrides[which])
+            parts[which] = _component(which, overrides[which], made)
     changes = {which: {} for which in (*COMPONENTS, "run")}
     if "steps" in overrides:
         if overrides.get("epochs") is not None:
             raise ConfigError("steps and epochs are both given, and either is the budget. Leave one out.")
         changes["run"]["epochs"] = None
+    declared = {**{which: settings(part) for which, part in parts.items()}, "run": settings(Config)}
     for name, value in overrides.items():
         if name in COMPONENTS:
             continue
-        owners = [which for which, part in {**parts, "run": Config}.items() if name in settings(part)]
+        owners = [which for which, names in declared.items() if name in names]
         if not owners:
             raise ConfigError(_misplaced(name, value, parts))
         if len(owners) > 1:
@@ -391,8 +460,13 @@ def configured(base: Config, overrides: Mapping[str, Any]) -> Config:
                 "another name."
             )
         changes[owners[0]][name] = value
-    parts = {which: dataclasses.replace(part, **changes[which]) for which, part in parts.items()}
-    return dataclasses.replace(base, **parts, **changes["run"])
+    for which, part in parts.items():
+        if changes[which]:
+            key = (which, id(part), *((name, type(value), repr(value)) for name, value in changes[which].items()))
+            if key not in made:
+                made[key] = part, dataclasses.replace(part, **changes[which])  # the part is kept, and so its id
+            parts[which] = made[key][1]
+    return base.replaced(parts | changes["run"])
 
 
 def _misplaced(name: str, value, parts) -> str:

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from rich.console import Console
@@ -12,6 +13,34 @@ from grokjax.sweeps.lanes import Live
 
 LINE_SECONDS = 15.0
 """Time between two lines where the output is no terminal."""
+
+COUNT_SECONDS = 3.0
+"""Time between two lines of what comes before training."""
+
+
+class Counted:
+    """Items that tell how many of them have been gone through, every few seconds.
+
+    Args:
+      items: to iterate over, again where they can be.
+      number: of them.
+      doing: what is done with them, such as 'laying out runs'.
+      tell: is given each line.
+    """
+
+    def __init__(self, items: Iterable, number: int, doing: str, tell: Callable[[str], None]):
+        self.items, self.number, self.doing, self.tell = items, number, doing, tell
+
+    def __len__(self):
+        return self.number
+
+    def __iter__(self) -> Iterator:
+        last = time.monotonic()
+        for done, item in enumerate(self.items):
+            yield item
+            if time.monotonic() - last > COUNT_SECONDS:
+                last = time.monotonic()
+                self.tell(f"{self.doing}: {done + 1:,} of {self.number:,}")
 
 
 class Meter:

@@ -1,6 +1,5 @@
 """The tables of a sweep's tasks: each is built once, if the machine can hold it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from grokjax.config import ConfigError, program_part
@@ -12,32 +11,28 @@ COPIES = 8
 
 
 class Tables:
-    """Builds the table of each task once.
+    """Builds the table of each task once."""
 
-    Args:
-      tasks: of which there may be tables.
-
-    Raises:
-      ConfigError: if a table alone does not fit the machine; nothing has been built then.
-    """
-
-    def __init__(self, tasks: Iterable[Any]):
+    def __init__(self):
         self._built: dict[Any, Table] = {}
-        available = devices.host_memory()
-        for task in {program_part(task) for task in tasks}:
-            needed = task.num_examples * (task.length + 1) * 4 * COPIES
-            if needed > available:
-                raise ConfigError(
-                    f"The table of {task.name} has {task.num_examples:,} rows and needs about {size(needed)} of "
-                    f"memory; this machine has {size(available)}. Try a smaller --modulus."
-                )
 
     def of(self, task) -> Table:
-        """The table of one of the tasks."""
+        """The table of a task; ConfigError, before it is built, if the machine cannot hold it."""
         task = program_part(task)
         if task not in self._built:
+            check_memory(task)
             self._built[task] = task.table()
         return self._built[task]
+
+
+def check_memory(task) -> None:
+    """ConfigError if the table of a task alone does not fit the machine; builds nothing."""
+    available, needed = devices.host_memory(), task.num_examples * (task.length + 1) * 4 * COPIES
+    if needed > available:
+        raise ConfigError(
+            f"The table of {task.name} has {task.num_examples:,} rows and needs about {size(needed)} of memory; this "
+            f"machine has {size(available)}. Try a smaller --modulus."
+        )
 
 
 def size(num_bytes: float) -> str:
