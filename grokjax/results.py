@@ -264,7 +264,7 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
             f"{path} was written without final parameters, so there are none of run {run_id}. "
             "Run its sweep again, keeping the parameters."
         )
-    folder = path.parent / meta["params"]
+    folder = path.resolve().parent / meta["params"]  # of a link, the folder is beside its target
     remedy = f"Move the folder {folder} along with {path.name}, or run the sweep again."
     if step is None or (ended and step == arrays["last_step"][run]):
         return _unflatten(_unpack(folder / f"{run_id}.npz", "file of final parameters", remedy))
@@ -701,7 +701,8 @@ def remove_unfinished(path: str | os.PathLike) -> None:
     Only for whom nobody else writes there.
     """
     path = Path(path)
-    for left in path.glob(".*.tmp") if path.is_dir() else path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    name, digits = "*.npz" if path.is_dir() else glob.escape(path.name), "[0-9a-f]" * 8  # as `_replace` has them
+    for left in (path if path.is_dir() else path.parent).glob(f".{name}.{digits}.tmp"):
         with contextlib.suppress(OSError):
             left.unlink()
 

@@ -82,7 +82,7 @@ def differences(one: Path, other: Path) -> list[str]:
     (ours, _), (theirs, _) = results.read(one), results.read(other)
     found = [name for name in sorted({*ours, *theirs}) if not _same(ours.get(name), theirs.get(name))]
     folders = [path.with_suffix(".params") for path in (one, other)]
-    names = [{file.name for file in folder.iterdir()} for folder in folders]
+    names = [{file.name for file in folder.glob("*.npz")} for folder in folders]
     found += sorted(names[0] ^ names[1])
     for name in sorted(names[0] & names[1]):
         params = [np.load(folder / name) for folder in folders]

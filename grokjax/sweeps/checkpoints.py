@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 
 from grokjax.config import ConfigError
 from grokjax.results import ResultError
+from grokjax.sweeps import outputs
 from grokjax.sweeps.collect import versions
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
@@ -80,7 +81,7 @@ class Checkpoints:
         described = {name: (array.dtype.name, array.shape, _digest(array)) for name, array in arrays.items()}
         text = json.dumps({"versions": versions(), "banks": told, "arrays": described})
         if self._manager is None:
-            self.folder.mkdir(exist_ok=True)
+            outputs.claim(self.folder)
             self._manager = self._opened()
         manager = self._manager
         manager.save(
@@ -176,7 +177,7 @@ class Checkpoints:
     def remove(self) -> None:
         """Removes all of them; there may be none."""
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        outputs.remove(self.folder)
 
 
 def _runs(banks: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], asked: Mapping[str, Run]):
