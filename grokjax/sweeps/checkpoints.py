@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,7 +55,7 @@ class Checkpoints:
         self._manager: ocp.CheckpointManager | None = None
 
     def _opened(self, read_only: bool = False) -> ocp.CheckpointManager:
-        logging.getLogger("absl").addFilter(_not_of_orbax)
+        _quieten_orbax()
         me = jax.process_index()  # where several processes know of each other, each writes its own all the same
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
@@ -209,6 +210,23 @@ def _together(alone: Iterable[Held]) -> list[Held]:
         )
         for members in alike.values()
     ]
+
+
+def _quieten_orbax() -> None:
+    """Drops what Orbax prints of errors that are raised too, and are said in a sentence here."""
+    logging.getLogger("absl").addFilter(_not_of_orbax)
+    before = sys.unraisablehook
+    if getattr(before, "drops_closed_loops", False):
+        return
+
+    def hook(unraisable):
+        # Where one write fails, as on a full disk, Orbax closes the event loop that its other writes then report to.
+        closed = isinstance(unraisable.exc_value, RuntimeError) and str(unraisable.exc_value) == "Event loop is closed"
+        if not (closed and unraisable.object is None):
+            before(unraisable)
+
+    hook.drops_closed_loops = True
+    sys.unraisablehook = hook
 
 
 def _not_of_orbax(record: logging.LogRecord) -> bool:

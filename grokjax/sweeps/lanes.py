@@ -136,8 +136,8 @@ class Bank:
             live, state = Live.of(run), initial_state(self.program, values, self.arrays, self.device)
         else:
             live = held.lives[0].copy()
-            live.settle()
             state = jax.device_put(_restored(state_shapes(self.program, values, self.arrays), held), self.device)
+            live.settle()
         values = jax.device_put(values, self.device)
         if not self.stacked:
             self.values, self.state = values, state

@@ -24,8 +24,8 @@ def owned(path: Path) -> Iterator[None]:
     """While inside, no other process may enter for the same path.
 
     The lock is the system's, on a hidden file beside `path`, so that it ends with its owner, however that ends. Where
-    the system or the file system has none, the file's existence is the lock, and `filelock` removes it once its owner
-    is gone from this machine.
+    the system or the file system has none, a file's existence is the lock, and `filelock` removes it once its owner is
+    gone from this machine.
 
     Args:
       path: of a result that is to be written.
@@ -52,10 +52,12 @@ def _acquired(file: Path, path: Path) -> filelock.BaseFileLock:
         except OSError as error:
             if error.errno not in WITHOUT_LOCKS:
                 raise
-            lock = filelock.SoftFileLock(file, timeout=PATIENCE)
+            with contextlib.suppress(OSError):
+                file.unlink()
+            lock = filelock.SoftFileLock(file.with_suffix(".soft.lock"), timeout=PATIENCE)
             lock.acquire()
     except filelock.Timeout:
-        raise ConfigError(_held(lock, file, path)) from None
+        raise ConfigError(_held(lock, path)) from None
     except OSError as error:
         raise ConfigError(unwritable(path, error)) from None
     if not isinstance(lock, filelock.SoftFileLock):  # which names its owner itself
@@ -64,9 +66,9 @@ def _acquired(file: Path, path: Path) -> filelock.BaseFileLock:
     return lock
 
 
-def _held(lock: filelock.BaseFileLock, file: Path, path: Path) -> str:
+def _held(lock: filelock.BaseFileLock, path: Path) -> str:
     """A sentence on who has the lock."""
-    owner = ""
+    file, owner = Path(lock.lock_file), ""
     with contextlib.suppress(OSError):
         owner = " on ".join(file.read_text(errors="replace")[:200].split("\n")[:2])
     soft = f"; if that process has ended, remove {file}" if isinstance(lock, filelock.SoftFileLock) else ""
