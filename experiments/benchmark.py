@@ -20,7 +20,6 @@ import dataclasses
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -30,6 +29,7 @@ import torch_peer
 from jax.experimental.compilation_cache import compilation_cache
 
 from grokjax.config import ConfigError
+from grokjax.messages import say, show
 from grokjax.sweeps import devices, forecast, programs
 from grokjax.sweeps.engine import make_groups, widths
 from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, guarded
@@ -220,7 +220,7 @@ def peer_of(workload, against, seconds):
 
     def tell(trial):
         told = f"{trial.rate:,.1f} run-steps/s" if trial.rate is not None else f"cannot: {trial.failure}"
-        print(f"torch, {trial.arrangement}: {told}", file=sys.stderr, flush=True)
+        say(f"torch, {trial.arrangement}: {told}")
 
     peer, _ = torch_peer.best(job, candidates, seconds, tell)
     ours, theirs = workload.loss(LOSS_STEPS), peer.loss(LOSS_STEPS)
@@ -249,16 +249,14 @@ def benchmark(keywords):
             measure(grid.name_of(run).removeprefix("variant="), run, where, lanes, num_rounds, seconds, against)
         )
         if as_json:
-            print(json.dumps(rows[-1]), flush=True)
+            show(json.dumps(rows[-1]))
     if not as_json:
         columns = COLUMNS | (AGAINST_COLUMNS if against else {})
         table = [tuple(columns), *(tuple(cell(row) for cell in columns.values()) for row in rows)]
         cell_widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for line in table:
-            print("  ".join(cell.rjust(width) for cell, width in zip(line, cell_widths, strict=True)))
-        print(
-            f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone."
-        )
+            show("  ".join(cell.rjust(width) for cell, width in zip(line, cell_widths, strict=True)))
+        show(f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone.")
 
 
 def main() -> None:

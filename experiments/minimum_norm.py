@@ -19,6 +19,7 @@ from absl import flags
 from grokjax import results
 from grokjax.analysis.regression import Path, descend, problem
 from grokjax.config import ConfigError, evaluated_steps
+from grokjax.messages import say, show
 from grokjax.sweeps.flags import parse_values
 
 OUT = "results/minimum_norm-paper.npz"
@@ -74,7 +75,7 @@ def main() -> None:
     try:
         rest = values(sys.argv)
         if values.help:
-            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            show(f"{__doc__.strip()}\n\n{values.get_help()}")
             return
         if len(rest) > 1:
             raise ConfigError(f"{rest[1]!r} is not a flag. --help lists them.")
@@ -98,14 +99,14 @@ def main() -> None:
                 raise ConfigError(f"{values.out} holds another result: {', '.join(differ)} differ. Try --overwrite.")
         results.write(values.out, *train(settings, scales))
     except (flags.Error, ConfigError, results.ResultError, ValueError) as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error}")
         sys.exit(1)
     grid = results.load(values.out)
     for scale in grid["init_scale"].values:
         end = grid.sel(init_scale=scale).isel(step=-1)
         distance, loss = (np.median(end[name].values) for name in ("distance", "train_loss"))
-        print(f"start {scale:g}: training loss {loss:.1e}, distance from the least-norm solution {distance:.1e}")
-    print(f"result  {values.out}")
+        show(f"start {scale:g}: training loss {loss:.1e}, distance from the least-norm solution {distance:.1e}")
+    show(f"result  {values.out}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from grokjax import results
 from grokjax.claims import Judgement, Part, judge_all, presets_in, registry, together
 from grokjax.claims.pku import on_recorded_numbers
 from grokjax.claims.rules import Rule
+from grokjax.messages import say, show
 
 SOURCES = {
     "PKU": "PKU: Grokking on modular addition, by four architectures and ten optimizers",
@@ -303,7 +304,7 @@ def main() -> None:
     try:
         rest = values(sys.argv)
         if values.help:
-            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            show(f"{__doc__.strip()}\n\n{values.get_help()}")
             return
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
@@ -323,13 +324,13 @@ def main() -> None:
         for path, whole in texts.items():
             path.write_text(whole, encoding="utf-8")
     except OSError as error:
-        print(f"{sys.argv[0]}: {error.filename}: {error.strerror}. Try another path.", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error.filename}: {error.strerror}. Try another path.")
         sys.exit(1)
     except (flags.Error, ValueError) as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error}")
         sys.exit(1)
-    print(text.partition("`(scaled)`")[0].rstrip())
-    print(f"\nreport  {out}")
+    show(text.partition("`(scaled)`")[0].rstrip())
+    show(f"\nreport  {out}")
 
 
 if __name__ == "__main__":

@@ -334,6 +334,7 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
 
 def _params_folder(path: Path, named: str) -> Path:
     """The folder of parameters that a result names; ResultError if that lies elsewhere than where sweeps keep it."""
+    path = path.resolve()  # of a link, the folder is beside its target
     home = path.parent.parent if path.parent.suffix == ".parts" else path.parent  # that of a part is the whole's
     folder = path.parent / named
     if "\0" in named or Path(os.path.abspath(home)) not in Path(os.path.abspath(folder)).parents:
@@ -920,7 +921,8 @@ def remove_unfinished(path: str | os.PathLike) -> None:
     Only for whom nobody else writes there.
     """
     path = Path(path)
-    for left in path.glob(".*.tmp") if path.is_dir() else path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    name, digits = "*.npz" if path.is_dir() else glob.escape(path.name), "[0-9a-f]" * 8  # as `_replace` has them
+    for left in (path if path.is_dir() else path.parent).glob(f".{name}.{digits}.tmp"):
         with contextlib.suppress(OSError):
             left.unlink()
 

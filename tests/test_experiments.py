@@ -13,7 +13,7 @@ import pytest
 
 mpl.use("Agg")
 
-from grokjax import results  # noqa: E402
+from grokjax import command, results  # noqa: E402
 from grokjax.analysis.statistics import Estimate  # noqa: E402
 from grokjax.claims import Part, judge_all, presets_in, registry  # noqa: E402
 from grokjax.config import evaluated_steps  # noqa: E402
@@ -28,15 +28,15 @@ NO_SWEEPS = {"benchmark", "torch_models", "torch_peer", "torch_worker", "pku", "
 
 
 def presets_of(script):
-    """The keywords that a script calls `grokjax.sweeps.flags.main` with."""
+    """The keywords that a script calls `grokjax.command.main` with."""
     told, known = {}, set(sys.modules)
-    kept = flags.main
-    flags.main = lambda **keywords: told.update(keywords)
+    kept = command.main
+    command.main = lambda **keywords: told.update(keywords)
     sys.path.insert(0, str(script.parent))
     try:
         runpy.run_path(str(script), run_name="__main__")
     finally:
-        flags.main = kept
+        command.main = kept
         sys.path.remove(str(script.parent))
         for module in set(sys.modules) - known:  # figures have scripts of the same names
             del sys.modules[module]

@@ -4,14 +4,12 @@ The room is called `sweeps` so that `grokjax.sweep` can be the function, whateve
 """
 
 import collections
-import contextlib
 import dataclasses
 import functools
 import math
 import os
-import tempfile
-import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,15 @@ import xarray as xr
 
 from grokjax import results
 from grokjax.config import Config, ConfigError
-from grokjax.sweeps import code, collect, devices, forecast, processes
+from grokjax.messages import say, show
+from grokjax.sweeps import code, collect, devices, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
 from grokjax.sweeps.grid import Run, make_grid
 from grokjax.sweeps.lock import owned
-from grokjax.sweeps.ongoing import Interrupted, Ongoing, listening, say
+from grokjax.sweeps.ongoing import Ongoing
 from grokjax.sweeps.processes import Parts
 from grokjax.sweeps.progress import Counted
+from grokjax.sweeps.signals import Interrupted, Listening
 
 __all__ = ["Interrupted", "sweep"]
 
@@ -82,8 +82,9 @@ def sweep(
     Raises:
       ConfigError: for a grid that cannot be run, naming what to change. Nothing has been written then.
       ResultError: if `out` cannot be read or written.
-      Interrupted: after Ctrl-C or SIGTERM; all runs are saved as far as they had come.
+      Interrupted: after Ctrl-C, SIGTERM or SIGHUP; all runs are saved as far as they had come.
     """
+    devices.start()
     for name, count, least in (("lanes", lanes, 1), ("num_devices", num_devices, 1), ("snapshots", snapshots, 0)):
         if count is not None and (not isinstance(count, int) or count < least):
             raise ConfigError(f"{name}={count} is out of range: it must be a whole number of at least {least}.")
@@ -97,7 +98,7 @@ def sweep(
     for run in Counted(runs, many, "identifying runs", tell):
         run.run_id  # noqa: B018  which is kept once it is known
     collect.check_names(grid, runs)
-    path = None if out is None else _checked_path(out)
+    path = None if out is None else outputs.named(out)
     if path and path.exists() and not overwrite:
         runs = _known_again(runs, path, progress)
     if snapshots and path is None:
@@ -108,25 +109,36 @@ def sweep(
         raise ConfigError(f"{place.count} processes share a folder, and there is no --out to say which.")
     if parts:
         parts.check(overwrite)
-    alone = path is not None and not dry_run and place.count == 1
-    with owned(path) if alone else contextlib.nullcontext():
-        asked = Ongoing(grid, runs, path, path and path.with_suffix(".params"), snapshots, keep_checkpoints)
+    asked = Ongoing(grid, runs, path, path and path.with_suffix(".params"), snapshots, keep_checkpoints)
+
+    def finished():
+        """Whether all runs are there, said so."""
         if not overwrite:
             asked.take_up()
-        missing = asked.missing()
-        if asked.result is not None and not missing:
+        if done := asked.result is not None and not asked.missing():
             _say_all(grid.notes)
             say(f"{path} holds all {len(runs)} runs; nothing to train.", progress or dry_run)
+        return done
+
+    if finished():  # which needs no right to write
+        return None if dry_run else asked.dataset()
+    if path:
+        outputs.check(path, (".params", ".checkpoints", ".parts")[: 3 if parts.place.count > 1 else 2])
+    with Listening() as listening, owned(path) if path and place.count == 1 and not dry_run else nullcontext():
+        if finished():  # by another process, meanwhile
             return None if dry_run else asked.dataset()
+        if not overwrite:
+            asked.take_up_checkpoints()
+        missing = asked.missing()
         where = devices.local_devices(num_devices)
         groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
         _say_all(grid.notes)
         if dry_run:
-            print(plan if groups else "Nothing is left for this process to train.")
+            show(plan if groups else "Nothing is left for this process to train.")
             return None
-        told = dict(where=where, lanes=lanes, shows=progress, seconds=60 * checkpoint_minutes)
+        told = dict(listening=listening, where=where, lanes=lanes, shows=progress, seconds=60 * checkpoint_minutes)
         if place.count > 1:
             return _one_of_several(asked, groups, parts, told)
         asked.train(groups, **told)
@@ -153,11 +165,12 @@ def _say_all(notes: Sequence[str]) -> None:
 def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:
     """Trains this process' share; the first process then waits for the others', and joins all."""
     number, count = parts.place
-    parts.folder.mkdir(exist_ok=True)
+    outputs.claim(parts.folder)
     with owned(parts.path()):
         if groups:  # there may be more processes than runs
             part = asked.part(parts.path(), [run for group in groups for run in group.pending])
             part.take_up()
+            part.take_up_checkpoints()
             for group in groups:
                 group.pending = collections.deque(run for run in group.pending if run.run_id not in part.records)
             if part.missing():
@@ -165,29 +178,11 @@ def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told:
         if number:
             say(f"Process {number} of {count} has done its share; process 0 joins them.", told["shows"])
             return None
-        stop, signals = threading.Event(), []
-        with listening(stop, signals):
-            parts.join(asked, stop, functools.partial(say, aloud=told["shows"]))
-        if signals:
-            raise Interrupted("Interrupted while waiting for others; the same command goes on to wait.", signals[0])
+        listening = told["listening"]
+        listening.training = True
+        parts.join(asked, listening.stop, functools.partial(say, aloud=told["shows"]))
+        if listening.heard and asked.missing():
+            text = "Interrupted while waiting for others; the same command goes on to wait."
+            raise Interrupted(text, listening.heard[0])
     say(f"Wrote {asked.path} ({len(asked.runs)} runs) from {count} processes.", told["shows"])
     return asked.dataset()
-
-
-def _checked_path(out) -> Path:
-    """`out` as the path of a file that can be written; ConfigError otherwise."""
-    if not isinstance(out, str | os.PathLike) or not str(out):
-        raise ConfigError(f"out={out!r} is no name of a file. Try out='results/sweep.npz'.")
-    path = Path(out)
-    if path.suffix != ".npz":
-        raise ConfigError(f"out={out} does not end in .npz. Try --out={path.with_suffix('.npz')}.")
-    if path.is_dir():
-        raise ConfigError(f"out={out} is a folder. Name a file in it, such as --out={path / 'sweep.npz'}.")
-    if not path.parent.is_dir():
-        raise ConfigError(f"out={out} lies in a folder that does not exist. Make {path.parent}, or choose another.")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            return path
-    except OSError as error:
-        told = error.strerror or error
-        raise ConfigError(f"out={out} lies in a folder that cannot be written to ({told}). Choose another.") from None

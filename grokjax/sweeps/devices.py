@@ -1,15 +1,19 @@
 """The machine: which devices train, how much memory they have, how fast they multiply matrices."""
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import ConfigError
+from grokjax.messages import say
 
 THREAD_POOL = "NPROC"
 """The environment variable from which XLA takes the size of the CPU's thread pool."""
@@ -21,16 +25,53 @@ def cores() -> int:
 
 
 def start() -> None:
-    """Readies JAX before its first use: a pinned thread pool, a compilation cache.
+    """Readies JAX before its first use: a pinned thread pool, a compilation cache. To be called before anything else.
 
     XLA splits matrix products by the size of its thread pool, so a run's last bits depend on it. It is therefore
     pinned to the machine's cores, also where this process may use fewer of them. What the user has set is left alone.
+    Where JAX has been started before, its pool stays as it was: `thread_pool` counts it.
     """
     os.environ.setdefault(THREAD_POOL, str(os.cpu_count()))
     if jax.config.jax_compilation_cache_dir is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "grokjax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def thread_pool() -> str | None:
+    """The size of XLA's thread pool, once JAX has started: counted where the system lists threads by name."""
+    threads = Path("/proc/self/task")
+    if threads.is_dir():
+        names = []
+        for thread in threads.iterdir():
+            with contextlib.suppress(OSError):  # it has just ended
+                names.append((thread / "comm").read_text().strip())
+        if count := names.count("tf_XLAEigen"):
+            return str(count)
+    return os.environ.get(THREAD_POOL)
+
+
+def say_other_pools(trained_by: Sequence[Mapping[str, Any]]) -> None:
+    """Says so where the thread pool is not the one that it would be anywhere else on this machine, or was before.
+
+    Args:
+      trained_by: the entries of a result's meta under this name, of those who trained it on a CPU.
+    """
+    if jax.default_backend() != "cpu":
+        return
+    pool, asked = thread_pool(), os.environ.get(THREAD_POOL)
+    before = [str(one["thread_pool"]) for one in trained_by if one.get("thread_pool")]
+    if pool != asked:
+        say(
+            f"JAX was started before the sweep, with a thread pool of {pool} where this sweep would have {asked}, so "
+            f"the last bits of its runs differ from those of others. Call gj.sweep before other uses of JAX, or set "
+            f"{THREAD_POOL}={asked} before Python starts."
+        )
+    if others := [one for one in before if one != pool]:
+        say(
+            f"This result was trained with a thread pool of {others[-1]}, and here it is {pool}, so the last bits of "
+            f"runs trained now differ. Set {THREAD_POOL}={others[-1]} before Python starts to go on with the same."
+        )
 
 
 def local_devices(count: int | None = None) -> list[jax.Device]:

@@ -1,6 +1,7 @@
 """The queue of runs and the threads that train them, one per device."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import threading
@@ -202,32 +203,44 @@ class Queue:
 
 
 def serve(queue: Queue, group: Group, device: jax.Device, lanes: int | None, observer: Observer) -> None:
-    """Trains runs of one group on one device until none waits: each lane of a bank whose run is done takes the next."""
+    """Trains runs of one group on one device until none waits: each lane of a bank whose run is done takes the next.
+
+    Where the observer fails, it is handed what the bank holds before its error is raised.
+    """
 
     def program(width):
         return compiled(group.program, group.values, group.arrays, width, device)
 
+    def end(i):
+        """Frees a lane whose run has ended."""
+        if bank.lanes[i].status:
+            observer.ended(bank.lanes[i], bank.params(i))
+            bank.lanes[i] = None
+
     first, *wider = widths(device, max(1, len(group.pending)), lanes)
     growth, bank = Growth(wider), Bank(group.program, program(first), group.arrays, first, device)
-    while not queue.stop.is_set():
-        for i, lane in enumerate(bank.lanes):
-            if lane is None and (run := queue.take(group)) is not None:
-                bank.put(i, run, queue.kept.get(run.run_id))
-        if all(lane is None for lane in bank.lanes):
-            break
-        begin = time.perf_counter()
-        run_steps, evaluated = bank.advance()
-        width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
-        observer.advanced(run_steps)
-        for i in evaluated:
-            live = bank.lanes[i]
-            observer.evaluated(live, functools.partial(bank.params, i))
-            if live.status:
-                observer.ended(live, bank.params(i))
-                bank.lanes[i] = None
-        if width and bank.memory * width / len(bank.lanes) <= memory(device):
-            bank = bank.widened(program(width), width)
-        observer.parked(bank)
+    try:
+        while not queue.stop.is_set():
+            for i in range(len(bank.lanes)):
+                while bank.lanes[i] is None and (run := queue.take(group)) is not None:
+                    bank.put(i, run, queue.kept.get(run.run_id))
+                    end(i)  # it may have been kept at its last step
+            if all(lane is None for lane in bank.lanes):
+                break
+            begin = time.perf_counter()
+            run_steps, evaluated = bank.advance()
+            width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
+            observer.advanced(run_steps)
+            for i in evaluated:
+                observer.evaluated(bank.lanes[i], functools.partial(bank.params, i))
+                end(i)
+            if width and bank.memory * width / len(bank.lanes) <= memory(device):
+                bank = bank.widened(program(width), width)
+            observer.parked(bank)
+    except BaseException:
+        with contextlib.suppress(Exception):  # where a dispatch failed, the state is gone
+            observer.left(bank)
+        raise
     observer.left(bank)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from absl import flags
 
 from grokjax import __version__
+from grokjax.command import variant_text
 from grokjax.config import (
     OTHER_NAMES,
     Config,
@@ -27,9 +28,10 @@ from grokjax.config import (
     settings,
     unknown_name,
 )
+from grokjax.messages import say, show
 from grokjax.metrics import METRICS
 from grokjax.results import ResultError, format_summary, summary
-from grokjax.sweeps import CHECKPOINT_MINUTES, Interrupted, sweep
+from grokjax.sweeps import CHECKPOINT_MINUTES, Interrupted, devices, sweep
 from grokjax.sweeps.grid import COMPONENTS, component, from_file
 
 LONGEST_RANGE = 1_000_000
@@ -336,7 +338,7 @@ def parse(
         hint = f" Did you mean --{meant}{equals}{text}?" if meant in known else ""
         raise ConfigError(f"{rest[1]!r} is not a flag.{hint} --help lists them.")
     if values.version:
-        print(f"grokjax {__version__}")
+        show(f"grokjax {__version__}")
         return None
     order = [argument.lstrip("-").partition("=")[0] for argument in arguments]
     given = {name: values[name].value for name in values if not values[name].using_default_value}
@@ -464,14 +466,6 @@ def _still_zipped(group: list[str], preset, given, kept: dict[str, str], known) 
     return still
 
 
-def variant_text(variants: Mapping[str, Mapping[str, Any]]) -> str:
-    """Labelled configurations as --variant takes them: what `parse_variants` reads."""
-    return "; ".join(
-        f"{label}: " + " ".join(f"{name}={shlex.quote(str(value))}" for name, value in chosen.items())
-        for label, chosen in variants.items()
-    )
-
-
 def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords of `grokjax.sweep`; what is `plain` is handed on as it is."""
     parts: dict[str, Any] = {which: component(which, kind) for which, kind in DEFAULTS.items()}
@@ -508,7 +502,7 @@ def main(
     presets: Mapping[str, Mapping[str, str]] = NOTHING,
     out: str | None = None,
 ) -> None:
-    """Runs a sweep from the command line and exits: 0 done, 1 refused or failed, 130 or 143 interrupted.
+    """Runs a sweep from the command line and exits: 0 done, 1 refused or failed, 128 + n ended by signal n.
 
     Args:
       argv: program and arguments; default: of this process.
@@ -523,17 +517,9 @@ def main(
         grid = sweep(**keywords)
         if grid is not None:
             by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
-            print(format_summary(summary(grid, by=by or None)))
+            show(format_summary(summary(grid, by=by or None)))
 
     guarded(run, argv, doc=doc, presets=presets, out=out)
-
-
-def _told(text: str) -> None:
-    """Prints, also to a reader that has had enough, as `head` has."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def guarded(
@@ -555,22 +541,22 @@ def guarded(
       switches, texts, without: as in `parse`.
     """
     argv = list(sys.argv if argv is None else argv)
-    if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
-        _told(help_text(argv[0], doc, presets, switches, texts, without))
-        sys.exit(0)
+    devices.start()
     try:
+        if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
+            show(help_text(argv[0], doc, presets, switches, texts, without))
+            sys.exit(0)
         keywords = parse(argv, presets, out, switches, texts, without)
         if keywords is not None:
             run(keywords)
     except (ConfigError, ResultError) as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
+        say(f"{argv[0]}: {error}")
         sys.exit(1)
     except Interrupted as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
+        say(f"{argv[0]}: {error}")
         sys.exit(128 + error.number)
     except KeyboardInterrupt:
-        print(f"\n{argv[0]}: Ended at once. The same command goes on from what was saved last.", file=sys.stderr)
-        sys.stderr.flush()
+        say(f"\n{argv[0]}: Ended at once. The same command goes on from what was saved last.")
         os._exit(128 + signal.SIGINT)  # threads that still train would be cut off somewhere inside
 
 

@@ -1,6 +1,6 @@
 """What a user sees while a sweep runs: a bar on a terminal, a line every so often elsewhere."""
 
-import sys
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from grokjax.messages import STANDARD_ERROR, say
 from grokjax.sweeps.lanes import Live
 
 LINE_SECONDS = 15.0
@@ -43,8 +44,23 @@ class Counted:
                 self.tell(f"{self.doing}: {done + 1:,} of {self.number:,}")
 
 
+def harmless(show: Callable) -> Callable:
+    """A method of `Meter` that raises nothing: if it fails, no more is shown, and training goes on."""
+
+    @functools.wraps(show)
+    def guarded(meter, *arguments):
+        try:
+            return show(meter, *arguments)
+        except Exception as error:
+            if meter.shows:
+                say(f"Progress is no longer shown, for showing it failed ({type(error).__name__}: {error}).")
+            meter.shows, meter.bar = False, None
+
+    return guarded
+
+
 class Meter:
-    """Counts runs and run-steps from several threads, and shows them.
+    """Counts runs and run-steps from several threads, and shows them. No error of its own ends training.
 
     Args:
       budgets: steps each run may take.
@@ -59,19 +75,25 @@ class Meter:
         self.reached: dict[str, set[int]] = {"memorised": set(), "generalised": set()}
         self.bar = None
         self.shows = shows
-        if shows and sys.stderr.isatty():
-            self.bar = Progress(
-                TextColumn("{task.fields[told]}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
-            )
+        self._open()
+
+    @harmless
+    def _open(self) -> None:
+        """Opens a bar, on a terminal."""
+        if self.shows and STANDARD_ERROR.isatty():
+            columns = TextColumn("{task.fields[told]}"), BarColumn(), TimeElapsedColumn()
+            self.bar = Progress(*columns, console=Console(file=STANDARD_ERROR))
             self.task = self.bar.add_task("", total=self.total, told=self.line())
             self.bar.start()
 
+    @harmless
     def advanced(self, run_steps: int) -> None:
         """So many run-steps more are done."""
         with self.lock:
             self.run_steps += run_steps
             self._show()
 
+    @harmless
     def evaluated(self, live: Live) -> None:
         """Counts a run that has just reached 99 %."""
         with self.lock:
@@ -80,6 +102,7 @@ class Meter:
                     self.reached[what].add(id(live))
                     setattr(self, what, getattr(self, what) + 1)
 
+    @harmless
     def end(self, live: Live) -> None:
         """A run has ended, perhaps before its budget."""
         with self.lock:
@@ -107,14 +130,15 @@ class Meter:
             self.bar.update(self.task, completed=self.run_steps + self.skipped, told=self.line())
         elif self.shows and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
-            print(self.line(), file=sys.stderr, flush=True)
+            say(self.line())
 
+    @harmless
     def close(self) -> None:
         """Shows the last state and leaves the terminal as it was."""
         if self.bar:
             self.bar.stop()
         elif self.shows and self.num_runs:
-            print(self.line(), file=sys.stderr, flush=True)
+            say(self.line())
 
 
 def clock(seconds: float) -> str:
