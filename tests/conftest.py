@@ -26,7 +26,8 @@ import jaxtyping  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# Their dataclasses convert what they are given, such as the words of a command line, to the kind they declare.
+# Their dataclasses, and `sweep`, convert what they are given, such as the words of a command line, to the kind they
+# declare.
 CONVERTING = {
     "grokjax.config",
     "grokjax.models.decoder",
@@ -34,6 +35,7 @@ CONVERTING = {
     "grokjax.models.lstm",
     "grokjax.models.pooled",
     "grokjax.optimizers",
+    "grokjax.sweeps",
     "grokjax.tasks.custom",
     "grokjax.tasks.digits",
     "grokjax.tasks.mixture",
@@ -45,7 +47,7 @@ CONVERTING = {
 
 def typechecked(function):
     """`function` with its annotations checked at each call; an int will do where a float is asked for."""
-    if function.__name__ == "__init__" and function.__module__ in CONVERTING:
+    if function.__name__ in ("__init__", "sweep") and function.__module__ in CONVERTING:
         return function
     return beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))(function)
 

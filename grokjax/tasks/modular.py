@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-from grokjax.config import ConfigError, check_settings, setting
+from grokjax.config import ConfigError, check_settings, refusing, setting
 from grokjax.tasks import formats
 from grokjax.tasks.expression import Expression, parse
 from grokjax.tasks.table import Table
@@ -40,6 +40,7 @@ BLOCK = 2**20
 """Rows that are made at once."""
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Modular:
     """An operation mod p over all rows of operands, the first operand the slowest index.

@@ -421,8 +421,8 @@ def test_dispatches_are_short_enough_to_look_in_whatever_the_interval(monkeypatc
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        (dict(checkpoint_minutes=0), "checkpoint_minutes=0 is out of range: it must be greater than 0."),
-        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be a whole number of at least 0."),
+        (dict(checkpoint_minutes=0), "checkpoint_minutes=0.0 is out of range: it must be greater than 0.0."),
+        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be at least 0."),
         (dict(snapshots=3), "snapshots=3 are kept beside the result, and there is no --out to write it to."),
     ],
 )
