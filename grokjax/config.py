@@ -307,6 +307,8 @@ def _converted(name: str, value, kind: type, tries: str):
             known = {"true": True, "false": False, "1": True, "0": False}
             if isinstance(value, bool):
                 return value
+            if not isinstance(value, str | int):
+                raise ValueError
             return known[str(value).lower()]
         if isinstance(value, bool):
             raise ValueError

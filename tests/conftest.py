@@ -1,5 +1,6 @@
 """How every test runs: on the CPU, with strict promotion of dtypes and shapes checked at each call."""
 
+import functools
 import importlib.metadata
 import os
 import shutil
@@ -23,6 +24,7 @@ os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_
 import beartype  # noqa: E402
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -53,6 +55,14 @@ def typechecked(function):
 
 
 jaxtyping.install_import_hook("grokjax", "conftest.typechecked")
+
+
+@pytest.fixture
+def two_places(monkeypatch):
+    """At least two places where runs train, also on a machine with one core: two threads that share it."""
+    from grokjax.sweeps import devices
+
+    monkeypatch.setattr(devices, "cores", functools.partial(max, 2, devices.cores()))
 
 
 def pytest_unconfigure(config):

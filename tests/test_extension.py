@@ -20,6 +20,7 @@ import optax
 import pandas as pd
 import pytest
 import xarray as xr
+from fuzz_library import fuzz_library
 from tiny import same_bits, tiny
 
 import grokjax as gj
@@ -398,10 +399,21 @@ def test_every_keyword_of_sweep_is_known_as_one_and_cannot_be_a_hyperparameter()
             gj.optimizers.custom(lambda h: optax.sgd(h.learning_rate), **{name: 1.0})
 
 
+class Small(nn.Module):
+    """A model that compiles at once, with dropout."""
+
+    @nn.compact
+    def __call__(self, tokens, *, dropout=0.0, train=False):
+        x = nn.Embed(13, 8)(tokens).reshape(len(tokens), -1)
+        if train:
+            x = jnp.where(jax.random.bernoulli(self.make_rng("dropout"), 1 - dropout, x.shape), x, 0.0)
+        return nn.Dense(12)(nn.relu(nn.Dense(16)(x)))[:, None]
+
+
 def swept(build, **keywords):
     """Twenty steps of a user's chain."""
     optimizer = gj.optimizers.custom(build)
-    config = dataclasses.replace(tiny(steps=20, eval_at="every:10"), optimizer=optimizer)
+    config = dataclasses.replace(tiny(steps=20, eval_at="every:10"), model=Small(), optimizer=optimizer)
     return gj.sweep(config, progress=False, num_devices=1, **keywords)
 
 
@@ -429,9 +441,9 @@ def test_an_update_may_ask_for_the_loss_its_gradient_and_both_as_functions_of_th
 
 
 def test_line_searches_and_sharpness_aware_steps_train():
-    build = lambda h: optax.lbfgs()  # noqa: E731
-    grid = swept(build, batch_rule="full")
-    assert (np.diff(grid.train_loss) < 0).all() and grid.train_loss[-1] < 1.5
+    searched = optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(8, store_grad=True))
+    grid = swept(lambda h: searched, batch_rule="full")
+    assert (np.diff(grid.train_loss) < -0.1).all()
 
     def sam(h):
         toward = optax.chain(optax.contrib.normalize(), optax.sgd(0.05))
@@ -497,19 +509,21 @@ def test_one_that_asks_for_nothing_trains_alone_and_wrapped():
     assert one.status == "finished" and same_bits(one, other)
 
 
-ENVIRONMENT = {
-    "JAX_PLATFORMS=cuda": "JAX_PLATFORMS=cuda asks for what JAX cannot use here",
-    "JAX_PLATFORMS=nonsense": "JAX_PLATFORMS=nonsense asks for what JAX cannot use here",
-}
-
-
-@pytest.mark.parametrize(("variable", "message"), ENVIRONMENT.items())
-def test_a_platform_that_is_not_there_is_refused_in_one_line(variable, message, tmp_path):
+def test_a_platform_that_is_not_there_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "-m", "grokjax.sweeps.flags", "--steps=3", f"--out={tmp_path / 'a.npz'}"]
-    name, _, value = variable.partition("=")
-    done = subprocess.run(command, env=os.environ | {name: value}, capture_output=True, text=True)
-    assert done.returncode == 1 and message in done.stderr and "Try JAX_PLATFORMS=cpu" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+    done = subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cuda"}, capture_output=True, text=True)
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+    assert "JAX_PLATFORMS=cuda asks for what JAX cannot use here" in done.stderr
+    assert "Try JAX_PLATFORMS=cpu, or, for an NVIDIA GPU, pip install 'jax[cuda12]'." in done.stderr
+
+
+def test_a_device_that_cannot_be_started_is_refused_with_jax_s_reason(monkeypatch):
+    def broken():
+        raise RuntimeError("Unable to initialize backend 'cuda': no supported devices found\nand more")
+
+    monkeypatch.setattr(jax, "local_devices", broken)
+    with pytest.raises(gj.ConfigError, match=r"\(Unable to initialize backend 'cuda': no supported devices found\);"):
+        gj.sweep(tiny(), progress=False)
 
 
 @pytest.mark.parametrize(
@@ -529,3 +543,8 @@ def test_a_setting_of_jax_that_changes_runs_or_forbids_them_is_refused(name, wro
             gj.sweep(tiny(), progress=False, num_devices=1)
     finally:
         jax.config.update(name, before)
+
+
+def test_random_keywords_are_refused_in_one_line_or_could_train():
+    found = fuzz_library(count=60, seed=2)
+    assert not found["wrong"] and found["refused"] and found["accepted"]

@@ -137,7 +137,8 @@ def _of_shapes(structure, leaves):
 
 @functools.cache
 def _state_shapes(program: Program, structure, leaves) -> RunState:
-    return jax.eval_shape(functools.partial(training.init_run, program), *_of_shapes(structure, leaves))
+    with _explaining(program):
+        return jax.eval_shape(functools.partial(training.init_run, program), *_of_shapes(structure, leaves))
 
 
 def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:

@@ -101,7 +101,7 @@ BAD = {
     "--variant=a:b1=0.5 --b1=0.8": "b1 is given once for all runs and again by variant. Give it in one place.",
     "learning_rate=1": "'learning_rate=1' is not a flag. Did you mean --learning_rate=1? --help lists them.",
     "--lanes=0": "lanes=0 is out of range: it must be at least 1.",
-    "--num_devices=99": "num_devices=99 is out of range: this process has 2.",
+    "--num_devices=99": f"num_devices=99 is out of range: this process has {devices.cores()}.",
     "--modulus=40009": "The table of x+y mod 40009 has 1,600,720,081 rows and needs about 190.8 GiB of memory; ",
     "--width=4000000": "A device would need about ",
     "--width=4000000 --dry_run": "A device would need about ",
