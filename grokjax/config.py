@@ -6,13 +6,16 @@ Each default is written once, where the setting is declared.
 
 import copy
 import dataclasses
+import decimal
 import difflib
 import functools
+import inspect
 import math
+import numbers
 import shlex
 import types
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
@@ -139,6 +142,74 @@ def _settings(owner: type) -> Mapping[str, dataclasses.Field]:
     return types.MappingProxyType(declared)
 
 
+def refusing(cls):
+    """Has a class of settings answer what it is not made of by a ConfigError, which names the setting that is meant.
+
+    Args:
+      cls: a dataclass, or a Flax module, whose fields are settings.
+
+    Returns:
+      The class itself.
+    """
+    made = cls.__init__
+    signature = inspect.signature(made)
+
+    @functools.wraps(made)
+    def init(self, *args, **given):
+        try:
+            signature.bind(self, *args, **given)
+        except TypeError as error:
+            given = dict(zip(list(signature.parameters)[1:], args, strict=False)) | given
+            raise ConfigError(_not_made_of(cls, given, error)) from None
+        made(self, *args, **given)
+
+    cls.__init__ = init
+    return cls
+
+
+SWEEP_KEYWORDS = (
+    "out",
+    "overwrite",
+    "dry_run",
+    "lanes",
+    "num_devices",
+    "zip",
+    "progress",
+    "snapshots",
+    "checkpoint_minutes",
+    "keep_checkpoints",
+    "process_id",
+    "num_processes",
+    "coordinator",
+    "num_seeds",
+    "variant",
+)
+"""Keywords of `grokjax.sweep` besides the settings."""
+
+
+def _not_made_of(cls, given: Mapping[str, Any], error: TypeError) -> str:
+    """The message for arguments that a class of settings does not take, or lacks."""
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    for name in given:
+        if name not in fields:
+            ours = OTHER_NAMES.get(folded(name), name)
+            called = f", called {ours} here" if ours != name else ""
+            owners = [w for w in COMPONENT_METHODS if w in given and _is_component(w, given[w])]
+            for which in owners:
+                if ours in settings(given[which]):
+                    return (
+                        f"{name} is a setting of the {which}{called}. Give it where the {which} is made, or try "
+                        f"grokjax.sweep(config, {ours}={shown(given[name])})."
+                    )
+            if cls is Config and ours in SWEEP_KEYWORDS:
+                return f"{name} is no setting of a run. Try grokjax.sweep(config, {ours}={shown(given[name])})."
+            return str(unknown_name(f"setting of {cls.__name__}", name, fields))
+    for name, field in fields.items():
+        if name not in given and field.default is field.default_factory is dataclasses.MISSING:
+            return f"{cls.__name__} needs {name}=. {COMPONENT_HINTS.get(name, '')}".strip()
+    return f"{cls.__name__} cannot be made: {error}."
+
+
 PLAIN = (bool, int, float, str)
 
 
@@ -159,10 +230,57 @@ def check_settings(owner) -> None:
     """
     for name, field in settings(owner).items():
         given = getattr(owner, name)
+        if several(given):
+            raise ConfigError(
+                f"{name}={shown(given)} holds several values, and one run has one of them. Try "
+                f"grokjax.sweep(config, {name}=...), where they make an axis."
+            )
         value = checked(name, given, field)
-        if isinstance(given, float | np.floating) and value != given:
+        if isinstance(given, float) and value != given:
             warnings.warn(f"{name}={given} is read as {value}.", stacklevel=4)
         object.__setattr__(owner, name, value)
+
+
+def plain(value):
+    """A number of any kind as Python's own int, float or bool; anything else unchanged.
+
+    Such as a scalar or an array of no axes of NumPy, JAX or PyTorch, a fraction or a decimal. A float of few bits
+    becomes the shortest decimal that gives it: float32's 0.3 is 0.3.
+    """
+    if isinstance(value, str | bool | int | float) and not isinstance(value, np.generic):
+        return value
+    try:
+        if hasattr(value, "__array__") and not isinstance(value, type):
+            array = np.asarray(value)
+            short = array.dtype.kind in "fV" and array.dtype != np.float64  # V: bfloat16 and its like
+            return value if array.ndim else float(str(array[()])) if short else array.item()
+        if isinstance(value, numbers.Integral):
+            return int(value)
+        return float(value) if isinstance(value, numbers.Real | decimal.Decimal) else value
+    except (TypeError, ValueError, ArithmeticError, RuntimeError):  # such as a key of JAX, a tensor with a gradient
+        return value
+
+
+def several(value) -> bool:
+    """Whether a value holds several others, and is neither text, a mapping, nor a task, model or optimizer."""
+    if isinstance(value, str | bytes | bytearray | Mapping | type) or dataclasses.is_dataclass(value):
+        return False
+    if hasattr(value, "_fields"):  # a chain of optax is a named tuple
+        return False
+    return getattr(value, "ndim", 0) > 0 if hasattr(value, "__array__") else isinstance(value, Iterable)
+
+
+def shown(value) -> str:
+    """A value as messages name it: on one line, and no longer than is read."""
+    try:
+        text = " ".join(str(value).split())
+    except Exception:  # such as an integer of too many digits
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+LONGEST_SHOWN = 80
+"""Characters of a value that a message shows."""
 
 
 def checked(name: str, value, field: dataclasses.Field):
@@ -188,7 +306,7 @@ def checked(name: str, value, field: dataclasses.Field):
     )
     for key, words, holds in bounds:
         if data[key] is not None and not holds(data[key]):
-            raise ConfigError(f"{name}={value} is out of range: it must be {words} {data[key]}.{tries}")
+            raise ConfigError(f"{name}={shown(value)} is out of range: it must be {words} {data[key]}.{tries}")
     return value
 
 
@@ -201,13 +319,14 @@ def beyond(name: str, value, tries: str = "") -> ConfigError:
 
 def _converted(name: str, value, kind: type, tries: str):
     """`value` as int, float, bool or str, without losing anything on the way but what rounding has put there."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain(value)
     try:
         if kind is bool:
             known = {"true": True, "false": False, "1": True, "0": False}
             if isinstance(value, bool):
                 return value
+            if not isinstance(value, str | int):
+                raise ValueError
             return known[str(value).lower()]
         if isinstance(value, bool):
             raise ValueError
@@ -231,7 +350,7 @@ def _converted(name: str, value, kind: type, tries: str):
         raise
     except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError):
         nouns = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-        raise ConfigError(f"{name}={value} is not {nouns[kind]}.{tries}") from None
+        raise ConfigError(f"{name}={shown(value)} is not {nouns[kind]}.{tries}") from None
 
 
 def exact_number(name: str, text: str | Decimal, whole: str | None = None) -> Decimal | None:
@@ -360,15 +479,39 @@ COMPONENT_HINTS = {
 
 def check_component(which: str, value) -> None:
     """ConfigError unless `value` is a task, model or optimizer, as `which` says."""
+    if not _is_component(which, value):
+        what = f"the class {value.__qualname__}" if isinstance(value, type) else shown(repr(value))
+        raise ConfigError(f"{which}={what} is no {which}. {_component_hint(which, value)}")
+
+
+def _is_component(which: str, value) -> bool:
     is_one = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    if not is_one or not all(hasattr(value, method) for method in COMPONENT_METHODS[which]):
-        what = f"the class {value.__qualname__}" if isinstance(value, type) else f"{value!r:.60}"
-        raise ConfigError(f"{which}={what} is no {which}. {COMPONENT_HINTS[which]}")
+    return is_one and all(hasattr(value, method) for method in COMPONENT_METHODS[which])
+
+
+def _component_hint(which: str, value) -> str:
+    """What to try in place of what is no task, model or optimizer."""
+    if others := [other for other in COMPONENT_METHODS if _is_component(other, value)]:
+        return f"It is a {others[0]}: try {others[0]}=..., and name task, model and optimizer."
+    if isinstance(value, type) and all(hasattr(value, method) for method in COMPONENT_METHODS[which]):
+        return f"Give one of it, such as {value.__qualname__}(), with what it needs in the brackets."
+    if which == "optimizer" and hasattr(value, "init") and hasattr(value, "update"):
+        return (
+            "It is a chain of optax, whose numbers are fixed. Try optimizer=grokjax.optimizers.custom(lambda h: "
+            "optax.adamw(h.learning_rate)), with your chain in it: then learning_rate can be swept."
+        )
+    if which == "optimizer" and inspect.isroutine(value):
+        if str(value.__module__).startswith("optax"):
+            place = "optax.contrib" if ".contrib" in value.__module__ else "optax"
+            return f"Try optimizer=grokjax.optimizers.custom(lambda h: {place}.{value.__name__}(h.learning_rate))."
+        return "A function from hyperparameters h to a chain becomes one by grokjax.optimizers.custom(function)."
+    return COMPONENT_HINTS[which]
 
 
 SEED = dict(role=RUN, kind=int, low=0, high=2**31 - 1)
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything one run is told.
@@ -623,7 +766,9 @@ def _metric_pairs(asked) -> tuple[tuple[str, Any], ...]:
     known = isinstance(asked, Sequence)
     pairs = tuple((item, None) if isinstance(item, str) else item for item in asked) if known else ()
     if not known or not all(isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
-        raise ConfigError(f"metrics={asked} is no list of names. Try metrics=['tensor_norms'] or {{'mine': function}}.")
+        raise ConfigError(
+            f"metrics={shown(asked)} is no list of names. Try metrics=['tensor_norms'] or {{'mine': function}}."
+        )
     if twice := [name for i, (name, _) in enumerate(pairs) if name in [other for other, _ in pairs[:i]]]:
         raise ConfigError(f"metrics names {twice[0]} twice. Give each its own name.")
     return pairs

@@ -129,7 +129,13 @@ def test_every_bound_of_every_setting_is_enforced(owner):
         (config, "steps", "1/0", "steps=1/0 is not a whole number. The default is 10000."),
         (config, "train_fraction", "half", "train_fraction=half is not a number. The default is 0.5."),
         (config, "train_fraction", True, "train_fraction=True is not a number. The default is 0.5."),
-        (config, "dropout", [0.1], "dropout=[0.1] is not a number. The default is 0.0."),
+        (
+            config,
+            "dropout",
+            [0.1],
+            "dropout=[0.1] holds several values, and one run has one of them. Try grokjax.sweep(config, dropout=...), "
+            "where they make an axis.",
+        ),
         (config, "train_fraction", float("nan"), "train_fraction=nan is not a finite number. The default is 0.5."),
         (config, "init_scale", "inf", "init_scale=inf is not a finite number. The default is 1.0."),
         (config, "stop_accuracy", float("nan"), "stop_accuracy=nan is not a finite number."),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax.config import DEEPEST, WIDEST, ConfigError, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, ConfigError, check_settings, refusing, setting
 from grokjax.models.block import Block
 from grokjax.models.layers import (
     INITS,
@@ -21,6 +21,7 @@ from grokjax.models.layers import (
 from grokjax.tasks.table import Prefixes, Table
 
 
+@refusing
 class Decoder(nn.Module):
     """Decoder-only transformer: causal attention, ReLU, untied output without bias, dropout where `train`.
 

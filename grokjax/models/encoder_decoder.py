@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax.config import DEEPEST, WIDEST, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, refusing, setting
 from grokjax.models.block import Block, plain
 from grokjax.models.layers import (
     INITS,
@@ -54,6 +54,7 @@ class CrossBlock(Block):
         return self.norm_cross(spread(x) + dropped(self.cross_output(mixed)))
 
 
+@refusing
 class EncoderDecoder(nn.Module):
     """Encoder-decoder transformer: LayerNorm after each residual sum, biases everywhere, ReLU, sinusoidal positions.
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from grokjax.config import DEEPEST, WIDEST, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, refusing, setting
 from grokjax.models.layers import INITS, Linear, check_one_answer, embedding_table
 from grokjax.tasks.table import Table
 
@@ -18,6 +18,7 @@ def pooled(embedding: Float[Array, "tokens width"], tokens: Int[Array, "batch le
     return embedding[jnp.sort(tokens, axis=1)].mean(axis=1)
 
 
+@refusing
 class Mlp(nn.Module):
     """Mean of the embeddings, then layers of Linear and ReLU, then a Linear; biases everywhere, no dropout.
 
@@ -65,6 +66,7 @@ class Mlp(nn.Module):
         return _operations(self, rows)
 
 
+@refusing
 class ResNet(nn.Module):
     """Mean x0 of the embeddings, then blocks h <- ReLU(ReLU(W h + b) + x0) from h = x0, then a Linear; no dropout.
 

@@ -16,7 +16,7 @@ from typing import Any
 import xarray as xr
 
 from grokjax import results
-from grokjax.config import Config, ConfigError
+from grokjax.config import Config, ConfigError, checked, setting, shown
 from grokjax.messages import say, show
 from grokjax.sweeps import code, collect, devices, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
@@ -31,6 +31,20 @@ __all__ = ["Interrupted", "sweep"]
 
 CHECKPOINT_MINUTES = 5.0
 """Between two checkpoints, unless told otherwise."""
+
+KEYWORDS = {
+    "lanes": setting(None, "runs that advance together on a device", kind=int, low=1, high=10**9),
+    "num_devices": setting(None, "devices that train", kind=int, low=1, high=10**9),
+    "snapshots": setting(0, "times that a run's parameters are kept", low=0, high=10**9),
+    "checkpoint_minutes": setting(CHECKPOINT_MINUTES, "between two checkpoints", above=0.0, high=1e6),
+    "overwrite": setting(False, "whether the result is replaced"),
+    "dry_run": setting(False, "whether only the needs are printed"),
+    "progress": setting(True, "whether it is shown"),
+    "keep_checkpoints": setting(False, "whether they outlive the sweep"),
+    "process_id": setting(None, "which of several processes this is", kind=int, low=0, high=10**9),
+    "num_processes": setting(None, "processes that share the sweep", kind=int, low=1, high=10**9),
+}
+"""Keywords of `sweep` that are numbers or switches, with the ranges they are checked by."""
 
 
 def sweep(
@@ -85,11 +99,15 @@ def sweep(
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP; all runs are saved as far as they had come.
     """
     devices.start()
-    for name, count, least in (("lanes", lanes, 1), ("num_devices", num_devices, 1), ("snapshots", snapshots, 0)):
-        if count is not None and (not isinstance(count, int) or count < least):
-            raise ConfigError(f"{name}={count} is out of range: it must be a whole number of at least {least}.")
-    if not isinstance(checkpoint_minutes, int | float) or not 0 < checkpoint_minutes < math.inf:
-        raise ConfigError(f"checkpoint_minutes={checkpoint_minutes} is out of range: it must be greater than 0.")
+    given = dict(lanes=lanes, num_devices=num_devices, snapshots=snapshots, checkpoint_minutes=checkpoint_minutes)
+    given |= dict(overwrite=overwrite, dry_run=dry_run, progress=progress, keep_checkpoints=keep_checkpoints)
+    given |= dict(process_id=process_id, num_processes=num_processes)
+    lanes, num_devices, snapshots, checkpoint_minutes, *switches, process_id, num_processes = (
+        checked(name, value, KEYWORDS[name]) for name, value in given.items()
+    )
+    overwrite, dry_run, progress, keep_checkpoints = switches
+    if coordinator is not None and not isinstance(coordinator, str):
+        raise ConfigError(f"coordinator={shown(coordinator)} is not a name. Try coordinator='auto' or 'host:port'.")
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid = make_grid(config, values, zip)

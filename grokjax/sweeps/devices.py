@@ -18,6 +18,16 @@ from grokjax.messages import say
 THREAD_POOL = "NPROC"
 """The environment variable from which XLA takes the size of the CPU's thread pool."""
 
+_SEEDS = "it would give another run to the same seed"
+
+REQUIRED = {
+    "jax_disable_jit": ((False,), "a sweep trains by compiled programs"),
+    "jax_default_prng_impl": (("threefry2x32",), _SEEDS),
+    "jax_threefry_partitionable": ((True,), _SEEDS),
+    "jax_numpy_rank_promotion": (("allow", "warn"), "models add vectors to arrays of higher rank"),
+}
+"""JAX's own settings that a sweep depends on: the values it works with, and why not with others."""
+
 
 def cores() -> int:
     """CPU cores that this process may use."""
@@ -30,7 +40,16 @@ def start() -> None:
     XLA splits matrix products by the size of its thread pool, so a run's last bits depend on it. It is therefore
     pinned to the machine's cores, also where this process may use fewer of them. What the user has set is left alone.
     Where JAX has been started before, its pool stays as it was: `thread_pool` counts it.
+
+    Raises:
+      ConfigError: where JAX is set in a way that no sweep works with, or that changes what a seed means.
     """
+    for name, (allowed, why) in REQUIRED.items():
+        if (given := getattr(jax.config, name)) not in allowed:
+            raise ConfigError(
+                f"JAX is set to {name}={given}, which does not do: {why}. Try {name.upper()}={allowed[0]}, in Python "
+                f"jax.config.update({name!r}, {allowed[0]!r})."
+            )
     os.environ.setdefault(THREAD_POOL, str(os.cpu_count()))
     if jax.config.jax_compilation_cache_dir is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -81,7 +100,15 @@ def local_devices(count: int | None = None) -> list[jax.Device]:
     several threads ask of it at once. (A device for every core is as fast, and compiles every program for each.)
     """
     start()
-    devices = jax.local_devices()
+    try:
+        devices = jax.local_devices()
+    except (AssertionError, RuntimeError) as error:  # the bare assertion: a platform whose plugin is not installed
+        asked = jax.config.jax_platforms
+        reason = str(error).strip().partition("\n")[0] or "no plugin for it is installed"
+        raise ConfigError(
+            f"JAX_PLATFORMS={asked} asks for what JAX cannot use here ({reason:.200}); it always has cpu. Try "
+            "JAX_PLATFORMS=cpu, or, for an NVIDIA GPU, pip install 'jax[cuda12]'."
+        ) from None
     if devices[0].platform == "cpu":
         devices = devices[:1] * cores()
     if count is None:

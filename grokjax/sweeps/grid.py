@@ -8,14 +8,23 @@ import inspect
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from grokjax import metrics
-from grokjax.config import Config, ConfigError, check_component, own_name, settings, snapped, unknown_name
+from grokjax.config import (
+    Config,
+    ConfigError,
+    check_component,
+    own_name,
+    plain,
+    settings,
+    several,
+    shown,
+    snapped,
+    unknown_name,
+)
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS, Custom
 from grokjax.sweeps.code import Code, codes_of, forget, has_users_code, static_part
@@ -190,12 +199,10 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
             points = [{n: ours.read(n, v) for n, v in overrides.items()} for overrides in value.values()]
             coords = {name: tuple(map(str, value))} | _shared_settings(points)
             axes[name] = Axis(tuple(coords), tuple(coords.values()), tuple(points))
-        elif _is_scalar(value):
+        elif not several(value):
             fixed[name] = ours.read(name, value)
         else:
-            if len(value) > MOST_RUNS:
-                raise ConfigError(f"{name} has {len(value):,} values, more than {MOST_RUNS:,}. Try fewer.")
-            points = [ours.read(name, point) for point in value]
+            points = [ours.read(name, point) for point in _points(name, value)]
             axes[name] = Axis((name,), (_labels(name, points),), tuple({name: point} for point in points))
     for name, axis in axes.items():
         if not len(axis):
@@ -248,7 +255,7 @@ class _Reader:
 
     def read(self, name: str, value):
         """One value of a setting."""
-        value = value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
+        value = plain(value)
         if isinstance(value, str):
             return own_name(value, self.names.get(name, ()))
         if isinstance(value, float) and (near := snapped(value)) != value and not math.isnan(value):
@@ -266,6 +273,22 @@ def _snapped_note(name: str, pairs: Sequence[tuple[float, float]]) -> str:
     return f"{name}={given} are read as {read}{more}."
 
 
+def _points(name: str, value) -> list:
+    """The values along an axis, from a sequence, an array of any library or whatever else has them in an order."""
+    if isinstance(value, Set) and not isinstance(value, KeysView):
+        raise ConfigError(f"{name}={shown(value)} is a set, whose values are in no order. Try {name}=sorted(...).")
+    if hasattr(value, "__array__") and value.ndim > 1:
+        raise ConfigError(
+            f"{name} has {value.ndim} dimensions, and its values must lie along one. Try {name}=values.ravel()."
+        )
+    if hasattr(value, "__len__") and len(value) > MOST_RUNS:
+        raise ConfigError(f"{name} has {len(value):,} values, more than {MOST_RUNS:,}. Try fewer.")
+    points = [plain(point) for point in itertools.islice(value, MOST_RUNS + 1)]
+    if len(points) > MOST_RUNS:
+        raise ConfigError(f"{name} has more than {MOST_RUNS:,} values. Try fewer.")
+    return points
+
+
 def _shared_settings(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
     """The settings that all points give a plain value, with their values."""
     names = [n for n in (points[0] if points else ()) if all(isinstance(p.get(n), str | int | float) for p in points)]
@@ -276,21 +299,17 @@ def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` with num_seeds=n written as seed=range(n), in its place."""
     if "num_seeds" in values and "seed" in values:
         raise ConfigError("num_seeds and seed are both given. num_seeds=5 is short for seed=0:4:1; give one of them.")
-    count = values.get("num_seeds", 1)
-    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-        raise ConfigError(f"num_seeds={count} is not a number of seeds. It must be a whole number of at least 1.")
+    count = plain(values.get("num_seeds", 1))
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ConfigError(
+            f"num_seeds={shown(count)} is not a number of seeds. It must be a whole number of at least 1."
+        )
     if count > MOST_RUNS:
         raise ConfigError(f"seed has {count:,} values, more than {MOST_RUNS:,}. Try fewer.")
     return {
         "seed" if name == "num_seeds" else name: range(count) if name == "num_seeds" else value
         for name, value in values.items()
     }
-
-
-def _is_scalar(value) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.ndim == 0
-    return isinstance(value, str) or not isinstance(value, Sequence | set)
 
 
 def _labels(name: str, points: Sequence) -> tuple:
@@ -309,6 +328,7 @@ def _label(name: str, point):
         return point
     if name not in COMPONENTS:
         raise ConfigError(f"{name} has a value of type {type(point).__name__}. Its values must be numbers or names.")
+    check_component(name, point)
     return component_name(name, point)
 
 
@@ -316,7 +336,9 @@ def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tupl
     axes = dict(axes)
     for group in zipped if isinstance(zipped, Sequence) else [zipped]:
         if not isinstance(group, list | tuple) or not group or not all(isinstance(name, str) for name in group):
-            raise ConfigError(f"zip holds {group!r}, which is no group of names. Try zip=[['seed', 'steps']].")
+            raise ConfigError(
+                f"zip holds {shown(repr(group))}, which is no group of names. Try zip=[['seed', 'steps']]."
+            )
         for name in group:
             if name not in axes:
                 known = f"The axes are {', '.join(axes)}." if axes else "There is no axis."
@@ -456,8 +478,8 @@ def configured(base: Config, overrides: Mapping[str, Any], made: dict | None = N
             raise ConfigError(_misplaced(name, value, parts))
         if len(owners) > 1:
             raise ConfigError(
-                f"{name}={value} is a setting of the {owners[0]} and of the {owners[1]}. Give the one that is yours "
-                "another name."
+                f"{name}={shown(value)} is a setting of the {owners[0]} and of the {owners[1]}. Give the one that is "
+                "yours another name."
             )
         changes[owners[0]][name] = value
     for which, part in parts.items():
@@ -476,7 +498,7 @@ def _misplaced(name: str, value, parts) -> str:
         if owners:
             has = ", ".join(owners)
             return (
-                f"{name}={value} is a setting of the {which} {has}, but the {which} is "
+                f"{name}={shown(value)} is a setting of the {which} {has}, but the {which} is "
                 f"{component_name(which, parts[which])}. Leave it out, or try --{which}={owners[0]}; "
                 "where several are compared, --variant gives each its own."
             )

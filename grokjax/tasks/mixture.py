@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from grokjax.config import RUN, ConfigError, check_settings, setting
+from grokjax.config import RUN, ConfigError, check_settings, refusing, setting
 from grokjax.tasks import formats
 from grokjax.tasks.modular import NAMED, RANDOM, Modular
 from grokjax.tasks.table import Table
@@ -16,6 +16,7 @@ from grokjax.tasks.table import Table
 DEFAULT_SECOND_ROWS = 3000
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Mixture:
     """Rows `x o1 y =` of one operation mod p, then rows `x o2 y =` of another.

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-from grokjax.config import ConfigError, check_settings, other_value, setting, unknown_value
+from grokjax.config import ConfigError, check_settings, other_value, refusing, setting, unknown_value
 from grokjax.tasks import formats
 from grokjax.tasks.expression import Expression, parse
 from grokjax.tasks.table import Table
@@ -42,6 +42,7 @@ BLOCK = 2**20
 """Rows that are made at once."""
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Modular:
     """An operation mod p over all rows of operands, the first operand the slowest index.

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from grokjax.config import ConfigError, check_settings, setting
+from grokjax.config import ConfigError, check_settings, refusing, setting
 from grokjax.tasks import streams
 from grokjax.tasks.table import Table
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class RepeatedSubsequence:
     """Uniformly random tokens in which one random subsequence stands several times.
@@ -124,6 +125,7 @@ class RepeatedSubsequence:
         )
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class SkipTrigram:
     """A first token A_i somewhere among fillers, then '=': the answer is C_i, whatever lies between.

@@ -55,7 +55,9 @@ def undisturbed():
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_an_interrupted_sweep_goes_on_to_the_bit_and_loses_no_step(tmp_path, monkeypatch, undisturbed, devices):
+def test_an_interrupted_sweep_goes_on_to_the_bit_and_loses_no_step(
+    tmp_path, monkeypatch, undisturbed, devices, two_places
+):
     out = tmp_path / "a.npz"
     said = interrupted_after(15, monkeypatch, out=out, num_devices=devices, **LONG)
     assert f"of 3 runs are saved in {out}, those under way beside it; the same command continues" in said
@@ -77,7 +79,7 @@ def test_lanes_that_advance_together_go_on_where_they_were(tmp_path, monkeypatch
     np.testing.assert_allclose(whole.train_loss, undisturbed.train_loss, rtol=1e-4)
 
 
-def test_runs_that_wait_to_go_on_stay_in_the_checkpoints(tmp_path, monkeypatch, undisturbed):
+def test_runs_that_wait_to_go_on_stay_in_the_checkpoints(tmp_path, monkeypatch, undisturbed, two_places):
     out, steps = tmp_path / "a.npz", []
     for devices, chunks in ((2, 6), (1, 2), (1, 2)):
         interrupted_after(chunks, monkeypatch, out=out, num_devices=devices, **LONG)
@@ -109,7 +111,7 @@ def test_all_that_a_run_holds_is_kept(tmp_path, monkeypatch, kind):
     assert train(config, out=out).drop_attrs().identical(calm.drop_attrs())
 
 
-def test_checkpoints_are_taken_while_training_goes_on_and_two_are_kept(tmp_path, capsys, monkeypatch):
+def test_checkpoints_are_taken_while_training_goes_on_and_two_are_kept(tmp_path, capsys, monkeypatch, two_places):
     monkeypatch.setattr(checkpoints, "COSTLIEST", 1.0)
     out = tmp_path / "a.npz"
     grid = train(out=out, seed=range(2), steps=4000, checkpoint_minutes=1e-4, keep_checkpoints=True, num_devices=2)
@@ -469,8 +471,8 @@ def test_dispatches_are_short_enough_to_look_in_whatever_the_interval(monkeypatc
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        (dict(checkpoint_minutes=0), "checkpoint_minutes=0 is out of range: it must be greater than 0."),
-        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be a whole number of at least 0."),
+        (dict(checkpoint_minutes=0), "checkpoint_minutes=0.0 is out of range: it must be greater than 0.0."),
+        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be at least 0."),
         (dict(snapshots=3), "snapshots=3 are kept beside the result, and there is no --out to write it to."),
     ],
 )

@@ -47,13 +47,13 @@ def test_a_run_is_the_same_with_the_axes_in_another_order(alone):
 
 
 @pytest.mark.parametrize("num_devices", [1, 2])
-def test_a_run_is_the_same_on_one_and_on_two_cores(alone, num_devices):
-    assert len(devices.local_devices()) == 2
+def test_a_run_is_the_same_on_one_and_on_two_cores(alone, num_devices, two_places):
+    assert len(devices.local_devices(num_devices)) == num_devices
     grid = train(**GRID, num_devices=num_devices)
     assert same_bits(grid.sel(CELL), alone)
 
 
-def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled():
+def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled(two_places):
     long = tiny(steps=900, eval_at="every:30", hold_steps=30)
     undisturbed = train(long, seed=2, train_fraction=0.8)
     grid = train(long, seed=[1, 2, 3], train_fraction=[0.4, 0.8], stop_accuracy=0.4, num_devices=2)
