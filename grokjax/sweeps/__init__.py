@@ -112,6 +112,8 @@ def sweep(
         where = devices.local_devices(num_devices)
         forecast.check_memory(missing, where)
         groups = processes.shared(make_groups(missing), place)
+        if caveat := _caveat(groups):
+            say(caveat, progress or dry_run)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
         if dry_run:
@@ -122,6 +124,14 @@ def sweep(
             return _one_of_several(asked, groups, parts, told)
         asked.train(groups, **told)
         return asked.dataset()
+
+
+def _caveat(groups: Sequence[Group]) -> str | None:
+    """What models have to say of the tables they are to learn, in one line; None for nothing."""
+    found = [group.program.model.caveat(group.table) for group in groups if hasattr(group.program.model, "caveat")]
+    found = list(dict.fromkeys(filter(None, found)))
+    more = f" (The same holds for {len(found) - 1} more of this sweep's models and tasks.)" if len(found) > 1 else ""
+    return found[0] + more if found else None
 
 
 def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:
