@@ -87,6 +87,7 @@ def setting(
     below: float | None = None,
     label: str | None = None,
     on: float | None = None,
+    later: bool = False,
 ):
     """Declares one setting of a frozen dataclass, with its range.
 
@@ -101,6 +102,8 @@ def setting(
       label: how a figure's axis names it, when the name alone would not do.
       on: for a per-run setting whose default leaves a whole computation out of the program: what stands for every
         other value in the program's description. So there are two programs, without it and with it.
+      later: whether it was added once results existed. It is left out of a run's identity while it stands at its
+        default, so that the run ids of those results hold.
 
     Returns:
       A dataclass field carrying all this in its metadata.
@@ -117,6 +120,7 @@ def setting(
         below=below,
         label=label,
         on=on,
+        later=later,
         optional=default is None,
     )
     return dataclasses.field(default=default, metadata=metadata)
@@ -480,6 +484,8 @@ COMPONENT_HINTS = {
 def check_component(which: str, value) -> None:
     """ConfigError unless `value` is a task, model or optimizer, as `which` says."""
     if not _is_component(which, value):
+        if which == "model" and (advice := nnx_advice(value)):
+            raise ConfigError(advice)
         what = f"the class {value.__qualname__}" if isinstance(value, type) else shown(repr(value))
         raise ConfigError(f"{which}={what} is no {which}. {_component_hint(which, value)}")
 
@@ -506,6 +512,18 @@ def _component_hint(which: str, value) -> str:
             return f"Try optimizer=grokjax.optimizers.custom(lambda h: {place}.{value.__name__}(h.learning_rate))."
         return "A function from hyperparameters h to a chain becomes one by grokjax.optimizers.custom(function)."
     return COMPONENT_HINTS[which]
+
+
+def nnx_advice(value) -> str | None:
+    """The line that makes a Flax NNX module, or its class, a Linen one; None for anything else."""
+    kind = value if isinstance(value, type) else type(value)
+    homes = [".".join(base.__module__.split(".")[:2]) for base in kind.__mro__]
+    if "flax.nnx" not in homes or "flax.linen" in homes:  # the bridge's own are both
+        return None
+    return (
+        f"model={kind.__name__} is a Flax NNX module, and a Flax Linen module is needed. "
+        f"Try model=flax.nnx.bridge.to_linen({kind.__name__}, ...), with the arguments of {kind.__name__} except rngs."
+    )
 
 
 SEED = dict(role=RUN, kind=int, low=0, high=2**31 - 1)

@@ -114,7 +114,9 @@ def train_mode_accuracy(mean_batch_accuracy) -> Float[Array, ""]:
 def softmax_collapse(
     logits: Float[Array, "rows answers classes"], labels: Int[Array, "rows answers"], loss_dtype: str
 ) -> Float[Array, " rows"]:
-    """1.0 for rows whose sum of exp(z - max z) is exactly 1 at the right class: their gradient is 0.
+    """1.0 for rows whose sum of exp(z - max z) is exactly 1 at the right class: its part of the gradient is 0.
+
+    The loss of such a row is 0 too. The other classes keep the gradient exp(z - max z), tiny and positive.
 
     Source: Prieto et al. 2025, arXiv:2501.04697.
     """
@@ -160,7 +162,7 @@ def parts(loss, right, labels, train, val, part, part_names) -> dict[str, Float[
 def unswapped_accuracy(right, labels, train, val, pair) -> Float[Array, ""]:
     """The accuracy on validation rows no other order of whose operands is in the training set.
 
-    A model that cannot see the order of its operands gets the others right by memory alone.
+    Where order decides nothing, a model that cannot see it gets the others right by memory alone.
     """
     trained = jnp.zeros(pair.shape[0], jnp.float32).at[pair].max(train)[pair]
     return losses.weighted_mean(losses.row_accuracy(right, labels), val * (1 - trained))

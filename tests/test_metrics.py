@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import reference
 
-from grokjax import metrics, training
+from grokjax import losses, metrics, training
 from grokjax.config import Config, ConfigError
 from grokjax.models import Decoder, Mlp
 from grokjax.optimizers import Sgd
@@ -168,6 +168,15 @@ def test_the_parts_of_a_mixture_are_measured_apart_and_random_rows_do_not_valida
     val = run.val[run.val < 49]
     assert run.measured["val_loss"] == run.measured[f"val_loss.{first}"] == pytest.approx(losses[val].mean(), rel=1e-4)
     assert np.isnan(run.measured[f"val_loss.{second}"])
+
+
+def test_of_a_collapsed_row_the_right_class_has_no_gradient_and_the_others_have():
+    logits, labels = jnp.array([[[20.0, 0.0]], [[16.0, 0.0]], [[0.0, 20.0]]]), jnp.zeros((3, 1), jnp.int32)
+    collapsed = metrics.softmax_collapse(logits, labels, "float32")
+    slope = jax.grad(lambda z: losses.cross_entropy(z, labels).sum())(logits)[:, 0]
+    assert collapsed.tolist() == [1, 0, 0]
+    assert ((slope[:, 0] == 0) == (collapsed == 1)).all() and (slope[:, 1] > 0).all()
+    assert slope[0, 1] == pytest.approx(np.exp(-20), rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

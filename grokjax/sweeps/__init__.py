@@ -150,6 +150,8 @@ def sweep(
         missing = asked.missing()
         where = devices.local_devices(num_devices)
         groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
+        if caveat := _caveat(groups):
+            say(caveat, progress or dry_run)
         if groups:
             plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
         _say_all(grid.notes)
@@ -178,6 +180,14 @@ def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
 def _say_all(notes: Sequence[str]) -> None:
     for note in notes:
         say(note)
+
+
+def _caveat(groups: Sequence[Group]) -> str | None:
+    """What models have to say of the tables they are to learn, in one line; None for nothing."""
+    found = [group.program.model.caveat(group.table) for group in groups if hasattr(group.program.model, "caveat")]
+    found = list(dict.fromkeys(filter(None, found)))
+    more = f" (The same holds for {len(found) - 1} more of this sweep's models and tasks.)" if len(found) > 1 else ""
+    return found[0] + more if found else None
 
 
 def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:

@@ -505,9 +505,12 @@ def _misplaced(name: str, value, parts) -> str:
     raise unknown_name("setting", name, {n for part in parts.values() for n in settings(part)})
 
 
-def told(config: Config) -> dict[str, dict[str, Any]]:
-    """All that decides a run's numbers, JSON-able: each component's kind and every field of it, and the run's own."""
-    run = {name: getattr(config, name) for name in settings(Config) if name != "seed"}
+def told(config: Config, whole: bool = False) -> dict[str, dict[str, Any]]:
+    """All that decides a run's numbers, JSON-able: each component's kind and every field of it, and the run's own.
+
+    Settings that were added later are left out at their defaults, unless asked for the `whole`.
+    """
+    run = {name: value for name, value in _settings(config, whole).items() if name != "seed"}
     run |= {f"{stream}_seed": seed for stream, seed in config.seeds.items()}
     del run["epochs"]  # which the steps tell
     if config.train_rows is not None:
@@ -515,24 +518,29 @@ def told(config: Config) -> dict[str, dict[str, Any]]:
     if config.batch_rule == "stream":
         run |= dict.fromkeys(("train_fraction", "train_rows", "outliers", "split_by", "min_batches"))
     run["metrics"] = [metrics.identity(metric) for metric in metrics.chosen(config.metrics)]
-    return {which: _fields(which, getattr(config, which)) for which in COMPONENTS} | {"run": run}
+    return {which: _fields(which, getattr(config, which), whole) for which in COMPONENTS} | {"run": run}
 
 
-def _fields(which: str, part) -> dict[str, Any]:
+def _settings(owner, whole: bool) -> dict[str, Any]:
+    """Its settings by name, those that were added later only where they are not the default, or `whole`."""
+    fields = {name: (getattr(owner, name), field) for name, field in settings(owner).items()}
+    return {n: value for n, (value, f) in fields.items() if whole or not f.metadata["later"] or value != f.default}
+
+
+def _fields(which: str, part, whole: bool) -> dict[str, Any]:
     """A component's kind and fields; of a user's its settings alone, since the rest shows in what it computes."""
-    kind = _kind(which, part)
-    values = {name: getattr(part, name) for name in settings(part)}
+    kind, declared, values = _kind(which, part), settings(part), _settings(part, whole)
     for field in dataclasses.fields(part) if kind else ():
         value = getattr(part, field.name)
-        if field.name not in (*values, "parent", "name") and value is not None:
+        if field.name not in (*declared, "parent", "name") and value is not None:
             values[field.name] = value if isinstance(value, str | int | float) else repr(value)
     return {which: kind or _own_kind(part)} | values
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """What `told` tells, flat, for people: where two components have a setting of one name, it bears theirs too."""
+    """What `told` tells as a whole, flat, for people: a name that two components have bears theirs too."""
     flat: dict[str, Any] = {}
-    for owner, fields in told(config).items():
+    for owner, fields in told(config, whole=True).items():
         for name, value in fields.items():
             flat[f"{owner}.{name}" if name in flat else name] = value
     return flat

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import flax.linen as nn
 import numpy as np
@@ -15,7 +16,8 @@ from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.sweeps import code, grid
-from grokjax.sweeps.grid import make_grid
+from grokjax.sweeps.grid import Run, describe, make_grid
+from grokjax.training import Program
 
 
 def run_id(**changed):
@@ -146,6 +148,75 @@ def test_the_initial_weight_norm_is_always_stored():
     grid = train(tiny(steps=20), norm="none", init_scale=[1.0, 2.0])
     norms = grid.weight_norm.sel(step=0).values
     assert norms[1] == pytest.approx(2 * norms[0], rel=1e-6) and np.isfinite(norms).all()
+
+
+SHIPPED = {
+    "quickstart-quick c215cc1e1125c42e": dict(
+        task=gj.tasks.modular("add", 53),
+        model=gj.models.Decoder(
+            num_layers=1, width=64, norm="none", bias="mlp", positions="learned", init_scheme="nanda"
+        ),
+        optimizer=gj.optimizers.AdamW(learning_rate=3e-3),
+        values=dict(seed=10, train_fraction=0.3, batch_size=288, steps=6000, stop_accuracy=0.99),
+    ),
+    "equal_rows-quick b7cd9031c033f865": dict(
+        task=gj.tasks.modular("add", 23, "a o b ="),
+        model=gj.models.EncoderDecoder(),
+        optimizer=gj.optimizers.AdamW(warmup_steps=0),
+        values=dict(
+            train_rows=370,
+            batch_rule="fixed",
+            batch_size=64,
+            dropout=0.1,
+            steps=8000,
+            eval_at="log:100",
+            stop_accuracy=0.99,
+            metrics=("train_mode_accuracy", "unswapped_accuracy"),
+        ),
+    ),
+} | {
+    f"architectures-part {run_id}": dict(
+        task=gj.tasks.modular("add", 47, "a o b ="),
+        model=kind(),
+        optimizer=gj.optimizers.AdamW(learning_rate=7e-4, warmup_steps=0, b1=0.96, b2=0.99),
+        values=dict(
+            train_fraction=0.3,
+            batch_rule="fixed",
+            batch_size=80,
+            epochs=100_000,
+            eval_at="log:100",
+            stop_accuracy=0.99,
+            metrics="unswapped_accuracy",
+        ),
+    )
+    for kind, run_id in ((gj.models.Mlp, "d1b11b9c27663961"), (gj.models.ResNet, "4ed68fdd9b61644f"))
+}
+
+
+@pytest.mark.parametrize("shipped", SHIPPED)
+def test_runs_of_results_that_ship_keep_their_identity_whatever_settings_were_added_since(shipped):
+    told, (result, expected) = dict(SHIPPED[shipped]), shipped.split()
+    config = gj.Config(**told.pop("values"), **told)
+    assert Run((), config).run_id == expected
+    with np.load(Path(__file__).parents[2] / "results" / "reference" / f"{result}.npz") as held:
+        assert expected in held["run_id"]
+
+
+def test_a_setting_that_was_added_later_tells_runs_apart_where_it_is_not_the_default():
+    models = [gj.models.Mlp(), gj.models.Mlp(activation="gelu"), gj.models.Mlp(pool="concat"), gj.models.Decoder()]
+    models += [gj.models.Decoder(activation="gelu"), gj.models.Mlp(pool="concat", activation="gelu")]
+    assert len({run_id(model=model) for model in models}) == len(models)
+    table = tiny().task.table()
+    assert len({Program.of(dataclasses.replace(tiny(), model=model), table) for model in models}) == len(models)
+    told = describe(dataclasses.replace(tiny(), model=gj.models.Mlp()))
+    assert (told["activation"], told["pool"]) == ("relu", "mean"), "a result tells them all the same"
+
+
+def test_a_sweep_of_another_activation_is_refused_by_its_name(tmp_path):
+    out = tmp_path / "a.npz"
+    train(tiny(steps=1), model=gj.models.Mlp(1, 4, activation="tanh"), out=out)
+    with pytest.raises(gj.ConfigError, match="activation is tanh there and relu here"):
+        train(tiny(steps=1), model=gj.models.Mlp(1, 4), out=out)
 
 
 class Doubled(gj.models.Decoder):
