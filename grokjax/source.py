@@ -75,14 +75,15 @@ def _text(value, seen: tuple[int, ...]) -> str:
 def _function_text(function: types.FunctionType, seen) -> str:
     enclosed = [_cell_text(cell, seen) for cell in function.__closure__ or ()]
     defaults = _text([function.__defaults__, function.__kwdefaults__], seen)
-    return f"{_source(function, function.__code__)} {enclosed} {defaults} {_named(function, seen)}"
+    return f"{_source(function)} {enclosed} {defaults} {_named(function, seen)}"
 
 
 def _class_text(kind: type, seen) -> str:
     methods = [getattr(method, "__wrapped__", method) for method in vars(kind).values()]
     methods = [m for m in methods if isinstance(m, types.FunctionType) and m.__module__ == kind.__module__]
     bases = [_text(base, seen) for base in kind.__bases__]
-    return f"{_source(kind, None)} {bases} {[_named(method, seen) for method in methods]}"
+    source = _found(kind) or [kind.__qualname__, *(_source(method) for method in methods)]
+    return f"{source} {bases} {[_named(method, seen) for method in methods]}"
 
 
 def _named(function: types.FunctionType, seen) -> list[str]:
@@ -115,15 +116,18 @@ def _cell_text(cell: types.CellType, seen) -> str:
         return "empty"
 
 
-def _source(definition, code: types.CodeType | None) -> str:
-    """The source of a function or class; its compiled code, or its name, where that does not say enough."""
+def _source(function: types.FunctionType) -> str:
+    """The source of a function; its compiled code where that does not say enough."""
+    source = _found(function)
+    return source if source is not None and source.count("lambda") < 2 else _compiled(function.__code__)
+
+
+def _found(definition) -> str | None:
+    """The source of a function or class; None where there is none, as of a class in a notebook."""
     try:
-        source = inspect.getsource(definition)
+        return inspect.getsource(definition)
     except (OSError, TypeError):
-        source = None
-    if source is not None and (code is None or source.count("lambda") < 2):
-        return source
-    return f"{definition.__module__}.{definition.__qualname__}" if code is None else _compiled(code)
+        return None
 
 
 def _compiled(code: types.CodeType) -> str:

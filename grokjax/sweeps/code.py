@@ -179,13 +179,18 @@ def _model(program: Program, values: RunValues, table: TableArrays, state: RunSt
 
 
 def _optimizer(program: Program, values: RunValues, table: TableArrays, state: RunState) -> str:
-    """What a run calls of an optimizer: its initial state, and its update."""
+    """What a run calls of an optimizer: its initial state, and its update, with a stand-in for the loss."""
 
     def initial(hyper, params):
         return program.optimizer.chain(hyper).init(params)
 
+    def value(params, **_):
+        return sum((leaf**2).sum() for leaf in jax.tree.leaves(params))
+
     def updated(hyper, gradient, state, params, seed):
-        return program.optimizer.chain(hyper).update(gradient, state, params, key=jax.random.key(seed))
+        extra = dict(key=jax.random.key(seed), value=value(params), grad=gradient, value_fn=value, obj_fn=value)
+        extra |= dict(grad_fn=lambda params, number=0: jax.grad(value)(params))
+        return program.optimizer.chain(hyper).update(gradient, state, params, **extra)
 
     with jax.numpy_dtype_promotion("standard"), jax.default_matmul_precision(program.precision):
         return "\n".join(
