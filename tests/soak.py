@@ -75,7 +75,7 @@ def killed(
         time.sleep(0.02)
     if running := process.poll() is None:
         mine, now = saved(), time.time()
-        locked = out.with_name(f".{out.name}.lock").exists()
+        locked = _owner(out) == process.pid
         process.send_signal(end)
     _, said = process.communicate()
     if running and process.returncode and end == signal.SIGKILL:
@@ -106,6 +106,14 @@ def refuses_foreign_folders(out: Path, steps: int) -> bool:
             return False
         shutil.rmtree(folder)
     return True
+
+
+def _owner(out: Path) -> int | None:
+    """Which process has, or had when it was killed, the lock of a result; None if none has."""
+    try:
+        return int(out.with_name(f".{out.name}.lock").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return None
 
 
 def _committed(folder: Path) -> float:
