@@ -12,6 +12,7 @@ that is told: it may be little more than the interval.
 
 import argparse
 import json
+import math
 import random
 import re
 import shutil
@@ -53,8 +54,8 @@ def killed(
 ) -> float | None:
     """Starts the sweep and ends it by a signal after so many seconds; the age in seconds of what it had last saved.
 
-    With `once_saved` it lives until it has saved something, however long that takes. `broken` names a stream of its
-    that cannot be written.
+    The seconds count from when it has the lock; negative ones, which end it before, from its start. With `once_saved`
+    it lives until it has saved something, however long that takes. `broken` names a stream that cannot be written.
 
     None if it had come to its end, NaN if it had not yet saved anything in this life. A life that another signal than
     SIGKILL ended while it trained has saved everything: its age is 0.
@@ -71,11 +72,18 @@ def killed(
         folders = out.with_suffix(".checkpoints").glob("[0-9]*")
         return [at for at in map(_committed, folders) if at > begin]
 
-    while process.poll() is None and (time.time() < begin + seconds or (once_saved and not saved())):
+    def lives() -> bool:
+        nonlocal locked_at
+        locked_at = locked_at or (_owner(out) == process.pid and time.time())
+        over = time.time() >= (locked_at or math.inf) + seconds if seconds >= 0 else time.time() >= begin - seconds
+        return not over or (once_saved and not saved())
+
+    locked_at = 0.0
+    while process.poll() is None and lives():
         time.sleep(0.02)
     if running := process.poll() is None:
         mine, now = saved(), time.time()
-        locked = out.with_name(f".{out.name}.lock").exists()
+        locked = _owner(out) == process.pid
         process.send_signal(end)
     _, said = process.communicate()
     if running and process.returncode and end == signal.SIGKILL:
@@ -106,6 +114,14 @@ def refuses_foreign_folders(out: Path, steps: int) -> bool:
             return False
         shutil.rmtree(folder)
     return True
+
+
+def _owner(out: Path) -> int | None:
+    """Which process has, or had when it was killed, the lock of a result; None if none has."""
+    try:
+        return int(out.with_name(f".{out.name}.lock").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return None
 
 
 def _committed(folder: Path) -> float:
@@ -156,7 +172,8 @@ def soak(folder: Path, kills: int, steps: int, longest: float, seed: int) -> dic
     ages, ends = [], []
     for number in range(kills):
         end, broken = (draw.choice(ENDS), draw.choice(STREAMS)) if number else (signal.SIGKILL, "")
-        age = killed(out, steps, draw.uniform(0.5, longest), end, broken, once_saved=not number)
+        seconds = draw.uniform(-longest / 4, longest)
+        age = killed(out, steps, seconds, end, broken, once_saved=not number)
         if age is None:
             break
         ages.append(age)
@@ -180,7 +197,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--steps", type=int, default=80_000, help="of each of the 12 runs")
-    parser.add_argument("--longest", type=float, default=16.0, help="seconds that a life lasts at most")
+    parser.add_argument("--longest", type=float, default=10.0, help="seconds that a life trains at most")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=Path, required=True, help="empty, to work in")
     told = parser.parse_args()

@@ -3,6 +3,7 @@
 Shared by the `grokjax` command and every script under experiments/.
 """
 
+import contextlib
 import inspect
 import math
 import os
@@ -554,10 +555,17 @@ def guarded(
         sys.exit(1)
     except Interrupted as error:
         say(f"{argv[0]}: {error}")
-        sys.exit(128 + error.number)
+        _end(128 + error.number)
     except KeyboardInterrupt:
         say(f"\n{argv[0]}: Ended at once. The same command goes on from what was saved last.")
-        os._exit(128 + signal.SIGINT)  # threads that still train would be cut off somewhere inside
+        _end(128 + signal.SIGINT)
+
+
+def _end(status: int) -> None:
+    """Ends the process, though threads may still compile or train: an orderly exit would cut them off inside XLA."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -117,3 +117,26 @@ def test_a_dropped_connection_saves_as_a_termination_does(tmp_path, monkeypatch,
     assert f"of 3 runs are saved in {out}, those under way beside it; the same command continues" in said
     first = run_steps(out)
     assert train(out=out, **LONG).status.values.tolist() == ["finished"] * 3 and first + run_steps(out) == 600
+
+
+COMPILES = """
+import signal, sys, threading, time
+import jax
+from grokjax.sweeps import flags, forecast
+
+def make(*_):
+    loop = jax.jit(lambda x: jax.lax.fori_loop(0, 10**7, lambda i, x: x * 0.5 + i, x))
+    threading.Thread(target=lambda: [loop(float(i)).block_until_ready() for i in range(999)], daemon=True).start()
+    time.sleep(0.5)
+    signal.raise_signal(signal.SIGTERM)
+
+forecast.make = make
+flags.main(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
+    "--out=" + sys.argv[1]])
+"""
+
+
+def test_a_signal_while_threads_are_inside_xla_ends_the_process_in_order(tmp_path):
+    done = subprocess.run([sys.executable, "-c", COMPILES, tmp_path / "a.npz"], capture_output=True, text=True)
+    assert done.stderr == "sweep: Interrupted before training began. The same command begins it.\n"
+    assert done.returncode == 128 + signal.SIGTERM and not list(tmp_path.iterdir())
