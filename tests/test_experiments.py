@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import fuzz_meta
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -261,6 +262,14 @@ def test_a_report_shows_what_is_known_and_no_number_where_nothing_is(monkeypatch
         assert report.numbers(part) == f"p=31: {told} [×0, ×∞], 6 runs"
     part = Part("p=31", "ln ratio", Estimate(-inf, -inf, inf, 1.0, 6, inf), "inconclusive", unknown="neither got there")
     assert report.measured(part) == "p=31: not known (neither got there): inconclusive"
+
+
+def test_a_result_of_processes_with_different_versions_names_them_all(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    arrays, meta = fuzz_meta.small()
+    results.write(tmp_path / "width-quick.npz", arrays, meta | {"versions": [{"jax": "1"}, {"jax": "2"}]})
+    (row,) = importlib.import_module("report").result_rows([tmp_path], tmp_path / "R.md")
+    assert row.endswith("| jax 1, jax 2 |")
 
 
 def test_what_is_expected_does_not_contradict_a_claim_that_there_is_no_effect(monkeypatch):

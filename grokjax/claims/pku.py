@@ -185,7 +185,7 @@ def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Judg
 
 def _highest_by_cell(runs: Runs) -> dict[tuple, float]:
     """{(seed, train fraction): highest validation accuracy}."""
-    columns = (runs.column(name) for name in ("seed", "train_fraction", "max_val_accuracy"))
+    columns = (runs.column(name).tolist() for name in ("seed", "train_fraction", "max_val_accuracy"))
     return {(seed, fraction): highest for seed, fraction, highest in zip(*columns, strict=True)}
 
 
