@@ -314,9 +314,8 @@ def _dtype_hint(array: np.ndarray, what: str) -> str:
     """How to convert an array of another dtype where that loses nothing; otherwise what is wanted."""
     try:
         with np.errstate(all="ignore"):
-            array = (
-                array if np.isrealobj(array) else array.astype(object)
-            )  # whose conversion refuses, and does not warn
+            if np.iscomplexobj(array):
+                array = array.astype(object)  # which refuses where complex numbers would warn
             lossless = bool((array.astype(int).astype(array.dtype) == array).all())
     except (TypeError, ValueError, OverflowError):
         lossless = False

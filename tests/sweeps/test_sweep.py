@@ -1,5 +1,6 @@
 """The sweep as its users call it: axes, results, parameters, interruption, what a run may turn into."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -194,3 +195,12 @@ def test_zipped_values_may_repeat_if_not_together():
         tiny(steps=2, eval_at="every:2"), zip=[["train_fraction", "epochs"]], train_fraction=[0.3, 0.5], epochs=[2, 2]
     )
     assert grid.epochs.values.tolist() == [2, 2] and grid.sizes["train_fraction"] == 2
+
+
+def test_the_rounding_in_which_lanes_differ_grows_as_they_train():
+    """As the README says: lanes agree with runs alone to rounding early, and not for long."""
+    optimizer = gj.optimizers.Sgd(learning_rate=0.2)
+    config = dataclasses.replace(tiny(steps=200, eval_at="every:20", batch_size=48), optimizer=optimizer)
+    single, many = (train(config, seed=range(2), lanes=lanes).train_loss for lanes in (1, 2))
+    apart = abs(many / single - 1).max("seed")
+    assert apart.sel(step=20) < 1e-4 and apart.sel(step=200) > 1e-3
