@@ -194,8 +194,10 @@ UNPREFIXED = (per_answer, parts)
 
 
 def arguments(metric: Callable) -> tuple[str, ...]:
-    """What a metric asks for: the names of its parameters."""
-    return tuple(inspect.signature(metric).parameters)
+    """What a metric asks for: the names of its parameters, but for those of other names that have a default."""
+    known = {*ROW_ARGUMENTS, *ARGUMENTS}
+    parameters = inspect.signature(metric).parameters.values()
+    return tuple(p.name for p in parameters if p.name in known or p.default is p.empty)
 
 
 def of_rows(metric: Callable) -> bool:
@@ -220,7 +222,7 @@ def _checked(name: str, metric) -> Callable:
         if name not in METRICS:
             raise unknown_name("metric", name, METRICS)
         return METRICS[name]
-    if not callable(metric):
+    if not callable(metric) or isinstance(metric, type):
         raise ConfigError(f"The metric {name} is of type {type(metric).__name__}. Give a function, or None for ours.")
     known = ROW_ARGUMENTS if of_rows(metric) else tuple(ARGUMENTS)
     if unknown := [argument for argument in arguments(metric) if argument not in known]:
@@ -266,7 +268,7 @@ def check_table(metrics: Sequence[Metric], table) -> None:
 
 def of_each_row(name: str, metric: Callable, given: Mapping[str, Any]) -> Float[Array, " rows"]:
     """[rows]: what a metric of rows says of each; ConfigError if it says anything else."""
-    value = jnp.asarray(metric(**{argument: given[argument] for argument in arguments(metric)}), jnp.float32)
+    value = _real(name, metric(**{argument: given[argument] for argument in arguments(metric)}))
     if value.shape != given["labels"].shape[:1]:
         raise ConfigError(
             f"The metric {name} returned an array of shape {value.shape} for {given['labels'].shape[0]} rows. "
@@ -281,10 +283,25 @@ def named(name: str, metric: Callable, value) -> dict[str, Float[Array, ""]]:
     prefix = "" if metric in UNPREFIXED else name
     result = {}
     for key, scalar in values.items():
-        if jnp.ndim(scalar):
-            raise ConfigError(
-                f"The metric {name} returned an array of shape {jnp.shape(scalar)}. Return a scalar or a dictionary of "
-                "scalars; one that asks for logits returns one number per row."
-            )
-        result[".".join(filter(None, (prefix, str(key))))] = jnp.asarray(scalar, jnp.float32)
+        number = _real(name, scalar)
+        if number.ndim:
+            raise ConfigError(f"The metric {name} returned an array of shape {number.shape}. {_RETURN}")
+        kept = ".".join(filter(None, (prefix, str(key))))
+        if kept in result:
+            raise ConfigError(f"The metric {name} returned {key!r} twice. Give each scalar its own name.")
+        result[kept] = number
     return result
+
+
+_RETURN = "Return a scalar or a dictionary of scalars; one that asks for logits returns one number per row."
+
+
+def _real(name: str, value) -> Float[Array, "..."]:
+    """What a metric returned as float32; ConfigError if that is neither a real number nor an array of them."""
+    try:
+        array = None if isinstance(value, str) else jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        array = None
+    if array is None or jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ConfigError(f"The metric {name} returned a {type(value).__name__} and not a number. {_RETURN}")
+    return array.astype(jnp.float32)

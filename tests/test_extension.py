@@ -1,6 +1,7 @@
 """A task, a model, an optimizer and a metric of one's own: the example of the README, as written there."""
 
 import dataclasses
+import functools
 import inspect
 import itertools
 import os
@@ -210,7 +211,7 @@ def test_an_operation_may_be_any_formula(tmp_path):
         ("--task={file}:make_optimizer", "does not give a task: task=Custom("),
         ("--task={file}:exits", "could not be made (SystemExit: 5)."),
         ("--task={file}", "names a file and nothing in it. Try --task="),
-        ("--num_seeds=1000000000", "seed has 1,000,000,000 values, more than 1,000,000. Try fewer."),
+        ("--num_seeds=1000000000", "num_seeds=1000000000 is out of range: it must be at most 1,000,000. Try fewer."),
         ("--seed=0:9999:1 --split_seed=0:9999:1", "The grid has 100,000,000 runs, more than 1,000,000."),
         ("--metrics=wieght_norm", "There is no metric 'wieght_norm'. Did you mean weight_norm?"),
         ("--operation=__import__('os')", "operation="),
@@ -349,6 +350,9 @@ def test_a_float_of_few_bits_is_the_decimal_that_it_was_made_from(monkeypatch):
         (dict(seed=np.ones((2, 2))), "seed has 2 dimensions, and its values must lie along one."),
         (dict(seed=b"12"), "seed=b'12' is not a whole number."),
         (dict(seed=jax.random.key(0)), "is not a whole number. The default is 0."),
+        (dict(num_seeds=10**5000), "num_seeds=a value of type int is out of range: it must be at most 1,000,000."),
+        (dict(seed=range(10**30)), "seed has more than 1,000,000 values. Try fewer."),
+        (dict(metrics=["weight_norm"]), "Try grokjax.Config(..., metrics=[...])."),
         (dict(seed=10**5000), "seed=a value of type int is out of range"),
         (dict(optimizer=optax.adam(1e-3)), "It is a chain of optax, whose numbers are fixed. Try optimizer="),
         (dict(optimizer=[optax.adam(1e-3)]), "It is a chain of optax, whose numbers are fixed. Try optimizer="),
@@ -410,10 +414,12 @@ class Small(nn.Module):
         return nn.Dense(12)(nn.relu(nn.Dense(16)(x)))[:, None]
 
 
-def swept(build, **keywords):
+def swept(build, metrics=(), **keywords):
     """Twenty steps of a user's chain."""
     optimizer = gj.optimizers.custom(build)
-    config = dataclasses.replace(tiny(steps=20, eval_at="every:10"), model=Small(), optimizer=optimizer)
+    config = dataclasses.replace(
+        tiny(steps=20, eval_at="every:10", metrics=metrics), model=Small(), optimizer=optimizer
+    )
     return gj.sweep(config, progress=False, num_devices=1, **keywords)
 
 
@@ -548,3 +554,34 @@ def test_a_setting_of_jax_that_changes_runs_or_forbids_them_is_refused(name, wro
 def test_random_keywords_are_refused_in_one_line_or_could_train():
     found = fuzz_library(count=60, seed=2)
     assert not found["wrong"] and found["refused"] and found["accepted"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (lambda params: "a", "The metric mine returned a str and not a number. Return a scalar or a dictionary of"),
+        (lambda params: None, "The metric mine returned a NoneType and not a number."),
+        (lambda params: params, "The metric mine returned a dict and not a number."),
+        (lambda params: {"a": {"b": 1.0}}, "The metric mine returned a dict and not a number."),
+        (lambda params: jnp.complex64(1j), "and not a number."),
+        (lambda params: jnp.zeros(3), "The metric mine returned an array of shape (3,)."),
+        (lambda params: {1: 1.0, "1": 2.0}, "The metric mine returned '1' twice. Give each scalar its own name."),
+        (lambda logits: None, "The metric mine returned a NoneType and not a number."),
+        (lambda logits: 1.0, "One that asks for logits returns one number per row."),
+        (dict, "The metric mine is of type type. Give a function, or None for ours."),
+    ],
+)
+def test_a_metric_that_returns_no_numbers_is_refused_in_one_line(metric, message):
+    with pytest.raises(gj.ConfigError) as error:
+        gj.sweep(dataclasses.replace(tiny(metrics={"mine": metric}), model=Small()), progress=False, num_devices=1)
+    assert message in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_a_metric_may_have_parameters_of_its_own_with_defaults():
+    def scaled(params, factor=2.0):
+        return factor * optax.tree.norm(params)
+
+    mine = {"twice": scaled, "thrice": functools.partial(scaled, factor=3.0)}
+    grid = swept(lambda h: optax.sgd(h.learning_rate), metrics=mine)
+    np.testing.assert_allclose(grid.twice, 2 * grid.weight_norm, rtol=1e-6)
+    np.testing.assert_allclose(grid.thrice, 3 * grid.weight_norm, rtol=1e-6)

@@ -174,7 +174,7 @@ def identified(runs: Sequence[Run]) -> list[Run]:
     return found
 
 
-def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence[str]] = ()) -> Grid:
+def make_grid(base: Config, values: Mapping[str, Any], zipped: Any = ()) -> Grid:
     """The grid that settings with one or several values span.
 
     Args:
@@ -216,6 +216,8 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Sequence[Sequence
     overrides = [fixed, *(point for axis in axes.values() for point in axis.overrides)]
     known = _known_names(base, overrides)
     for name in {n for given in overrides for n in given}:
+        if name == "metrics":
+            raise ConfigError("metrics are the same for all runs. Try grokjax.Config(..., metrics=[...]).")
         if name not in known:
             raise unknown_name("setting", name, known)
     grid = Grid(base, fixed, _zip_axes(axes, zipped), ours.snapped)
@@ -281,12 +283,10 @@ def _points(name: str, value) -> list:
         raise ConfigError(
             f"{name} has {value.ndim} dimensions, and its values must lie along one. Try {name}=values.ravel()."
         )
-    if hasattr(value, "__len__") and len(value) > MOST_RUNS:
-        raise ConfigError(f"{name} has {len(value):,} values, more than {MOST_RUNS:,}. Try fewer.")
-    points = [plain(point) for point in itertools.islice(value, MOST_RUNS + 1)]
+    points = list(itertools.islice(value, MOST_RUNS + 1))
     if len(points) > MOST_RUNS:
         raise ConfigError(f"{name} has more than {MOST_RUNS:,} values. Try fewer.")
-    return points
+    return [plain(point) for point in points]
 
 
 def _shared_settings(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
@@ -305,7 +305,7 @@ def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
             f"num_seeds={shown(count)} is not a number of seeds. It must be a whole number of at least 1."
         )
     if count > MOST_RUNS:
-        raise ConfigError(f"seed has {count:,} values, more than {MOST_RUNS:,}. Try fewer.")
+        raise ConfigError(f"num_seeds={shown(count)} is out of range: it must be at most {MOST_RUNS:,}. Try fewer.")
     return {
         "seed" if name == "num_seeds" else name: range(count) if name == "num_seeds" else value
         for name, value in values.items()
@@ -332,7 +332,7 @@ def _label(name: str, point):
     return component_name(name, point)
 
 
-def _zip_axes(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -> tuple[Axis, ...]:
+def _zip_axes(axes: Mapping[str, Axis], zipped: Any) -> tuple[Axis, ...]:
     axes = dict(axes)
     for group in zipped if isinstance(zipped, Sequence) else [zipped]:
         if not isinstance(group, list | tuple) or not group or not all(isinstance(name, str) for name in group):

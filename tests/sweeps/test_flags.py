@@ -68,7 +68,7 @@ BAD = {
     "--steps=1.5": "steps=1.5 is not a whole number.",
     "--seed=-1": "seed=-1 is out of range: it must be at least 0. The default is 0.",
     "--num_seeds=0": "num_seeds=0 is not a number of seeds. It must be a whole number of at least 1.",
-    "--num_seeds=1e18": "seed has 1,000,000,000,000,000,000 values, more than 1,000,000. Try fewer.",
+    "--num_seeds=1e18": "num_seeds=1000000000000000000 is out of range: it must be at most 1,000,000. Try fewer.",
     "--num_layers=1e9": "num_layers=1000000000 is out of range: it must be at most 128. The default is 2.",
     "--width=1e18": "width=1000000000000000000 is out of range: it must be at most 10000000. The default is 128.",
     "--snapshots=-1": "snapshots=-1 is out of range: it must be at least 0. The default is 0.",
