@@ -77,8 +77,8 @@ def of_frequencies(
     for rows in group.rows[chosen]:
         terms = np.concatenate([constant, group.basis[rows]])
         inner = (terms @ table.reshape(n, -1)).reshape(len(terms), n, features)  # [terms of a, b, features]
-        inner = np.einsum("tb,abf->atf", terms, inner)  # [terms of a, terms of b, features]
+        inner = terms @ inner  # [terms of a, terms of b, features]
         inner[0, 0] = 0
-        across = np.einsum("tb,atf->abf", terms, inner).reshape(len(terms), -1)  # [terms of a, b * features]
+        across = (terms.T @ inner).reshape(len(terms), -1)  # [terms of a, b * features]
         found += (terms.T @ across).reshape(table.shape)
     return found

@@ -116,7 +116,7 @@ def single_frequency(table: Float[np.ndarray, "n n neurons"], group: Group) -> F
     found = np.empty((len(group.labels), neurons))
     for i, rows in enumerate(group.rows):
         terms = np.concatenate([group.basis[:1], group.basis[rows]])  # the constant, and the component
-        both = np.einsum("rb,abh->arh", terms, first[rows])  # in a and, or not, in b
-        alone = np.einsum("rb,bh->rh", group.basis[rows], first[0])  # in b alone
+        both = terms @ first[rows]  # in a and, or not, in b
+        alone = group.basis[rows] @ first[0]  # in b alone
         found[i] = (both**2).sum((0, 1)) + (alone**2).sum(0)
     return found
