@@ -191,16 +191,16 @@ def snapshots(path: str | os.PathLike, **selection) -> Iterator[LiveRun]:
 
 def _config(path, meta: Mapping[str, Any], index: tuple[int, ...], own: Mapping[str, Any], metrics) -> Config:
     """The configuration of one run of a result, from its meta and the components that are the user's code."""
-    told = dict(meta["config"])
+    flat = dict(meta["config"])
     for place, points in zip(index, meta["axes"].values(), strict=True):
-        told |= points[place]
-    told |= {f"{stream}_seed": int(np.array(meta["seeds"][stream])[index]) for stream in STREAMS}
-    names = told.pop("metrics", [])
-    told = {name: value for name, value in told.items() if value is not None} | dict(own)  # None: the default
+        flat |= points[place]
+    flat |= {f"{stream}_seed": int(np.array(meta["seeds"][stream])[index]) for stream in STREAMS}
+    names = flat.pop("metrics", [])
+    flat = {name: value for name, value in flat.items() if value is not None} | dict(own)  # None: the default
     try:
-        parts = {w: component(w, told[w]) if isinstance(told[w], str) else told[w] for w in COMPONENTS}
+        parts = {w: component(w, flat[w]) if isinstance(flat[w], str) else flat[w] for w in COMPONENTS}
         known = {name for part in (*parts.values(), Config) for name in settings(part)}
-        overrides = parts | {name: value for name, value in told.items() if name in known}
+        overrides = parts | {name: value for name, value in flat.items() if name in known}
         base = Config(task=modular(), model=Decoder(), optimizer=AdamW())
         ours = tuple((name, None) for name in names if "=" not in name)
         config = configured(base, overrides)

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 import tiny
+import xarray as xr
 
 import grokjax as gj
 from grokjax import live
@@ -108,6 +109,25 @@ def test_the_intermediates_of_a_decoder_lead_to_its_logits(path):
     np.testing.assert_allclose(
         run.cache(rows=np.array([7]))["block_0.queries"], held["block_0.queries"][7:8], rtol=1e-4
     )
+
+
+def test_the_measures_of_an_opened_run_follow_it_from_snapshot_to_snapshot(path):
+    from grokjax.analysis import frequencies, groups, progress, spectra, square
+
+    *_, final = runs = list(gj.snapshots(path, seed=0, weight_decay=0.0))
+    group, pairs = groups.of(final.config.task), square.operands(final.table)
+    keys = frequencies.key_frequencies(spectra.output_spectrum(spectra.output_map(final.params), group), 0.8)
+    logits = square.square(np.stack([run.logits()[:, 0] for run in runs]), pairs)
+    logits = xr.DataArray(logits, dims=("step", "a", "b", "c"), coords={"step": [run.step for run in runs]})
+    labels = square.square(final.labels, pairs)[..., 0].astype(int)
+    train = square.square_mask(final.train_rows, pairs)
+    found = progress.progress(logits, train, keys, group, labels)
+    for run in runs:
+        numbers = np.asarray(run.logits(), np.float64)[:, 0, :11]  # the loss here is over numbers alone
+        by_hand = np.log(np.exp(numbers).sum(-1)) - numbers[np.arange(121), run.labels[:, 0]]
+        expected = [by_hand[run.train_rows].mean(), by_hand[~run.train_rows].mean(), by_hand.mean()]
+        np.testing.assert_allclose(found.loss.sel(step=run.step), expected, rtol=1e-6)
+    assert 0 < keys.sum() == found.excluded_loss_each.notnull().any("step").sum()
 
 
 def test_attention_of_a_deeper_decoder_is_causal_at_every_position():

@@ -19,7 +19,8 @@ def key_frequencies(spectrum: xr.DataArray, share: float = KEY_SHARE) -> xr.Data
     and early in training. Their number is not fixed otherwise. Use those of the final model for every snapshot.
 
     Args:
-      spectrum: [..., components], by `output_spectrum`; log that of the embedding beside it.
+      spectrum: [..., components], by `output_spectrum`; log that of the embedding beside it. For a model without an
+        output map, the square root of its `answer_variance` serves.
       share: of the largest norm, between 0 and 1.
 
     Returns:

@@ -97,7 +97,7 @@ class Group:
             `key_frequencies`.
 
         Raises:
-          ValueError: for a label that there is not, or a mask of another length.
+          ValueError: for an unknown label, or a mask of another length.
         """
         values = np.asarray(keys)
         if values.dtype == bool:

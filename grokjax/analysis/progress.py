@@ -83,7 +83,7 @@ def progress(
     """The loss, the restricted loss and the excluded loss of networks on their full tables.
 
     Args:
-      logits: over the full table, numbered as the task numbers; classes that are no numbers are left out of the loss.
+      logits: over the full table, numbered as the task numbers; classes that are not numbers are left out of the loss.
         Leading axes are runs, snapshots or whatever there are.
       train: True where the row trains; its leading axes are those of the logits, or fewer.
       keys: of the *final* model: labels, or a mask [..., components] as `key_frequencies` gives it.

@@ -14,7 +14,7 @@ def embedding_spectrum(embedding: Num[Any, "*batch tokens width"], group: Group)
     """The norm of an embedding's Fourier components: |F W_E| by frequency.
 
     Args:
-      embedding: a row per token; those that are no numbers are left out.
+      embedding: a row per token; those that are not numbers are left out.
       group: of the task.
 
     Returns:
@@ -28,7 +28,7 @@ def output_spectrum(output_map: Num[Any, "*batch hidden classes"], group: Group)
     """The norm of the components of W_L, from neurons to logits, along the classes: |F W_L| by frequency.
 
     Args:
-      output_map: as `output_map` gives it; classes that are no numbers are left out.
+      output_map: as `output_map` gives it; classes that are not numbers are left out.
       group: of the task.
 
     Returns:

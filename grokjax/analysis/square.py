@@ -25,7 +25,7 @@ def operands(table) -> Int[np.ndarray, "rows 2"]:
 def square(
     values: Num[Any, "*batch rows features"], pairs: Int[Any, "rows 2"], numbers: int | None = None
 ) -> Float[np.ndarray, "*batch numbers numbers features"]:
-    """Values of the rows of a table by their two operands; NaN for pairs that the table has not, as x/0.
+    """Values of the rows of a table by their two operands; NaN for pairs that are not in the table, such as x/0.
 
     Args:
       values: such as logits at the answer, or activations.

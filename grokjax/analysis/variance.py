@@ -18,7 +18,7 @@ def logit_variance(logits: Num[Any, "*batch a b classes"], group: Group | None =
     For S_n the character of a representation is taken at x y z^-1, for z a class.
 
     Args:
-      logits: over the full table, numbered as the task numbers; classes that are no numbers are left out.
+      logits: over the full table, numbered as the task numbers; classes that are not numbers are left out.
       group: of the task; None: sums modulo the size of the table.
 
     Returns:
