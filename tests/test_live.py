@@ -1,5 +1,7 @@
 """A run opened from its file computes what was trained."""
 
+import textwrap
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import tiny
 import xarray as xr
 
 import grokjax as gj
-from grokjax import live
+from grokjax import analysis, live
 from grokjax.results import ResultError
 
 
@@ -130,6 +132,13 @@ def test_the_measures_of_an_opened_run_follow_it_from_snapshot_to_snapshot(path)
         expected = [by_hand[run.train_rows].mean(), by_hand[~run.train_rows].mean(), by_hand.mean()]
         np.testing.assert_allclose(found.loss.sel(step=run.step), expected, rtol=1e-6)
     assert found.excluded_loss_each.notnull().any("step").sum() == 1
+
+
+def test_the_example_of_the_analysis_room_runs_on_a_sweep_s_file(path, monkeypatch):
+    example = textwrap.dedent(analysis.__doc__[analysis.__doc__.index("    import") :])
+    monkeypatch.chdir(path.parent)
+    exec(example, given := {})
+    assert given["losses"].restricted_loss.shape == (3, 3) and given["explained"].dims == ("step",)
 
 
 def test_attention_of_a_deeper_decoder_is_causal_at_every_position():

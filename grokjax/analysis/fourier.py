@@ -36,3 +36,33 @@ def frequencies(modulus: int) -> Int[np.ndarray, " frequencies"]:
 def row_frequency(modulus: int) -> Int[np.ndarray, " modulus"]:
     """[p]: the frequency of each row of `basis`: 0, 1, 1, 2, 2, ... and p//2 once where p is even."""
     return (np.arange(modulus) + 1) // 2
+
+
+def directions(modulus: int, frequency: int | np.integer) -> Float[np.ndarray, "directions modulus modulus"]:
+    """u_k and v_k, of unit norm over pairs (a, b): proportional to cos w_k(a + b) and to sin w_k(a + b).
+
+    Made of the rows of `basis`: u_k = (F_{2k-1} x F_{2k-1} - F_{2k} x F_{2k})/sqrt 2 and
+    v_k = (F_{2k} x F_{2k-1} + F_{2k-1} x F_{2k})/sqrt 2. Projections on them, such as that of the neurons, are
+    `np.tensordot(directions(p, k), values)`; the losses of `progress` need no such product.
+
+    Args:
+      modulus: p.
+      frequency: k, 1 to p//2.
+
+    Returns:
+      [2, p, p] float64; [1, p, p] for k = p/2, which has no sine.
+
+    Raises:
+      ValueError: for another frequency.
+
+    Source: Nanda et al. 2023, arXiv:2301.05217.
+    """
+    if not 1 <= frequency <= modulus // 2:
+        raise ValueError(f"frequency={frequency} is out of range for modulus={modulus}. Try 1 to {modulus // 2}.")
+    rows = basis(modulus)[row_frequency(modulus) == frequency]
+    if len(rows) == 1:
+        return np.multiply.outer(rows[0], rows[0])[None]
+    cos, sin = rows
+    u = np.multiply.outer(cos, cos) - np.multiply.outer(sin, sin)
+    v = np.multiply.outer(sin, cos) + np.multiply.outer(cos, sin)
+    return np.stack([u, v]) / np.sqrt(2)

@@ -75,6 +75,19 @@ def test_the_fourier_basis_is_orthonormal_and_its_rows_are_those_of_the_definiti
 
 
 @pytest.mark.parametrize("modulus", MODULI)
+def test_directions_are_unit_vectors_along_the_cosine_and_the_sine_of_the_sum(modulus):
+    a, b = np.indices((modulus, modulus))
+    for k in fourier.frequencies(modulus):
+        found = fourier.directions(modulus, k)
+        np.testing.assert_allclose(found, directions(modulus, k), atol=1e-12)
+        for direction, function in zip(found, (np.cos, np.sin), strict=False):
+            wave = function(2 * np.pi * k * (a + b) / modulus)
+            np.testing.assert_allclose(direction, wave / np.linalg.norm(wave), atol=1e-12)
+    with pytest.raises(ValueError, match="frequency=0 is out of range"):
+        fourier.directions(modulus, 0)
+
+
+@pytest.mark.parametrize("modulus", MODULI)
 def test_restricted_and_excluded_loss_are_those_of_the_definition(modulus):
     logits, train, keys = logits_of(modulus), planted.split(modulus, share=0.5), (1, 3, 4)[: modulus - 5]
     labels = np.add.outer(np.arange(modulus), np.arange(modulus)) % modulus
