@@ -215,6 +215,8 @@ def test_the_gini_metric_is_the_measure_of_the_same_name(modulus):
     assert run.measured["gini.output_map"] == pytest.approx(float(gini(by_map)), rel=1e-4)
     assert run.measured["gini.embedding"] == pytest.approx(float(gini(by_embedding)), rel=1e-4)
     assert run.measured["gini.embedding"] > 0.01
+    with pytest.raises(ConfigError, match="gini needs a parameter 'embedding', and this model has kernel"):
+        metrics.gini({"kernel": jnp.ones((3, 2))}, jnp.zeros((4, 1), jnp.int32))
 
 
 def my_norm(params):
