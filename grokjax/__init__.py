@@ -14,6 +14,8 @@ _HOME = {
     "ConfigError": "grokjax.config",
     "sweep": "grokjax.sweeps",
     "Interrupted": "grokjax.sweeps",
+    "open_run": "grokjax.live",
+    "snapshots": "grokjax.live",
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",

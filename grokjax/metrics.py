@@ -168,6 +168,40 @@ def unswapped_accuracy(right, labels, train, val, pair) -> Float[Array, ""]:
     return losses.weighted_mean(losses.row_accuracy(right, labels), val * (1 - trained))
 
 
+def gini(params, labels) -> dict[str, Float[Array, ""]]:
+    """How unequally the Fourier components of a network that adds modulo p are spread: 0 evenly, near 1 on few.
+
+    Of the norms by frequency, the constant left out: `gini.embedding` of the token embedding and, of a decoder with an
+    MLP, `gini.output_map` of W_L, from the last neurons to the logits. `grokjax.analysis.gini` has the definition. p is
+    one more than the largest label; tokens and classes from p on are left out.
+
+    Source: Nanda et al. 2023, arXiv:2301.05217.
+    """
+    numbers = labels[:, 0].max() + 1
+    last = params.get(f"block_{sum(name.startswith('block_') for name in params) - 1}", {})
+    maps = {"embedding": params["embedding"]} if "embedding" in params else {}
+    if "mlp_out" in last and "output" in params:
+        maps["output_map"] = (last["mlp_out"]["kernel"] @ params["output"]).T
+    if not maps:
+        raise ConfigError(
+            f"The metric gini needs a parameter 'embedding', and this model has {', '.join(params)}. Leave it out."
+        )
+    return {name: _component_gini(values, numbers) for name, values in maps.items()}
+
+
+def _component_gini(values: Float[Array, "tokens features"], numbers: Int[Array, ""]) -> Float[Array, ""]:
+    """Of the first p rows, the Gini coefficient of the norms of frequencies 1 .. p//2; p may be traced."""
+    x = jnp.arange(values.shape[0])
+    k = jnp.arange(1, values.shape[0] // 2 + 1)[:, None]
+    angle = (2 * jnp.pi) * (k * x % numbers).astype(values.dtype) / numbers.astype(values.dtype)
+    seen = (x < numbers) & (2 * k <= numbers)
+    power = sum((jnp.where(seen, wave(angle), 0.0) @ values) ** 2 for wave in (jnp.cos, jnp.sin)).sum(-1)
+    norms = jnp.sqrt(jnp.where(2 * k[:, 0] == numbers, power / 2, power))  # a lone cosine's row is shorter
+    from_largest = jnp.arange(norms.shape[0], dtype=values.dtype) + 0.5
+    count = (numbers // 2).astype(values.dtype)
+    return 1 - 2 * (jnp.sort(norms, descending=True) @ from_largest) / (norms.sum() * count)
+
+
 METRICS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
@@ -185,6 +219,7 @@ METRICS: Mapping[str, Callable[..., Any]] = {
         per_answer,
         parts,
         unswapped_accuracy,
+        gini,
     )
 }
 """Metrics by name."""

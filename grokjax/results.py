@@ -358,6 +358,34 @@ def _params_of(file: Path, what: str, remedy: str, run_id: str, step: int) -> di
         return _unflatten(archive.read(name for name in archive.members if name != _OWNER))
 
 
+def one_run(
+    path: str | os.PathLike, /, **selection
+) -> tuple[dict[str, np.ndarray], dict[str, object], tuple[int, ...]]:
+    """(arrays, meta, index): a result as `read` gives it, and the place of the one run that `params` would select.
+
+    Raises:
+      ResultError: as `params`, where no run or more than one is left.
+    """
+    arrays, meta = read(path)
+    return arrays, meta, _one_run(Path(path), arrays, meta, selection)
+
+
+def snapshot_steps(path: str | os.PathLike, /, **selection) -> list[int]:
+    """The steps at which parameters of one run were kept, increasing; its last step among them if it has ended.
+
+    Raises:
+      ResultError: as `params`.
+    """
+    arrays, meta, run = one_run(path, **selection)
+    if not meta.get("params"):
+        return []
+    run_id, folder = str(arrays["run_id"][run]), Path(path).parent / str(meta["params"])
+    steps = {int(file.stem.rpartition("-")[2]) for file in folder.glob(f"{snapshot_name(run_id, '*')}.npz")}
+    if (folder / f"{run_id}.npz").exists():
+        steps.add(int(arrays["last_step"][run]))
+    return sorted(steps)
+
+
 def snapshot_name(run_id: str, step: int | str) -> str:
     """What names the parameters of a run at a step that is not its last, as its `run_id` names the final ones."""
     return f"{run_id}-{step}"

@@ -212,6 +212,22 @@ def test_weight_noise_acts_in_training_alone():
     assert noisy.measured["train_loss"] == pytest.approx(losses[noisy.train].mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize("modulus", [7, 8])
+def test_the_gini_metric_is_the_measure_of_the_same_name(modulus):
+    from grokjax.analysis import groups, spectra
+    from grokjax.analysis.gini import gini
+
+    run = Run(config(task=modular("add", modulus, "a o b ="), metrics=("gini",)), 2)
+    group = groups.cyclic(modulus)
+    by_map = spectra.output_spectrum(spectra.output_map(run.state.params), group)
+    by_embedding = spectra.embedding_spectrum(run.state.params["embedding"], group)
+    assert run.measured["gini.output_map"] == pytest.approx(float(gini(by_map)), rel=1e-4)
+    assert run.measured["gini.embedding"] == pytest.approx(float(gini(by_embedding)), rel=1e-4)
+    assert run.measured["gini.embedding"] > 0.01
+    with pytest.raises(ConfigError, match="gini needs a parameter 'embedding', and this model has kernel"):
+        metrics.gini({"kernel": jnp.ones((3, 2))}, jnp.zeros((4, 1), jnp.int32))
+
+
 def my_norm(params):
     return sum((leaf**2).sum() for leaf in jax.tree.leaves(params)) ** 0.5
 
@@ -264,4 +280,4 @@ def test_a_metric_that_cannot_be_is_refused(asked, message):
 
 
 def test_every_metric_of_ours_is_tested_here_by_name():
-    assert set(EVERYTHING) | {"parts", "softmax_collapse"} == set(metrics.METRICS)
+    assert set(EVERYTHING) | {"parts", "softmax_collapse", "gini"} == set(metrics.METRICS)
