@@ -260,7 +260,10 @@ def plain(value):
             return value if array.ndim else float(str(array[()])) if short else array.item()
         if isinstance(value, numbers.Integral):
             return int(value)
-        return float(value) if isinstance(value, numbers.Real | decimal.Decimal) else value
+        if isinstance(value, decimal.Decimal):  # one that no float holds stays, to be named as it is
+            number = float(value)
+            return value if math.isinf(number) != value.is_infinite() or (value and not number) else number
+        return float(value) if isinstance(value, numbers.Real) else value
     except (TypeError, ValueError, ArithmeticError, RuntimeError):  # such as a key of JAX, a tensor with a gradient
         return value
 
@@ -406,7 +409,7 @@ def _suggestion(value, known, lists: str = "`grokjax --help` lists all.") -> str
     """'Did you mean ...? Known: ...' for a value that is not known; where many are, `lists` says what lists them."""
     known = {folded(str(k)): str(k) for k in known}
     many = len(known) > FEW
-    close = [known[k] for k in difflib.get_close_matches(folded(str(value)), known, n=3 if many else 1)]
+    close = [known[k] for k in difflib.get_close_matches(folded(shown(value)), known, n=3 if many else 1)]
     mean = f"Did you mean {' or '.join(filter(None, (', '.join(close[:-1]), close[-1])))}? " if close else ""
     return mean + (lists if many else f"Known: {', '.join(known.values())}.")
 
@@ -419,7 +422,7 @@ def unknown_name(what: str, name: str, known) -> ConfigError:
       name: that is not known.
       known: those that are.
     """
-    if what not in ("flag", "setting"):
+    if what != "flag" and not what.startswith("setting"):
         return unknown_value(what, name, sorted(known), f"There is no {what} {name!r}.")
     ours = OTHER_NAMES.get(folded(name))
     if ours in known:
@@ -432,7 +435,7 @@ def unknown_name(what: str, name: str, known) -> ConfigError:
 
 def other_value(name: str, value) -> str | None:
     """Our value of a setting, where other projects call it so."""
-    return OTHER_VALUES.get(name, {}).get(folded(str(value)))
+    return OTHER_VALUES.get(name, {}).get(folded(shown(value)))
 
 
 def unknown_value(name: str, value, known, what: str | None = None) -> ConfigError:
@@ -444,11 +447,11 @@ def unknown_value(name: str, value, known, what: str | None = None) -> ConfigErr
       known: its values.
       what: what is wrong, if another sentence says it better.
     """
-    what = what or f"{name}={value} is not known."
+    what = what or f"{name}={shown(value)} is not known."
     ours = other_value(name, value)
     if ours in known:
-        return ConfigError(f"{name}={value} is called {ours} here. Try --{name}={shlex.quote(ours)}.")
-    if sentence := VALUE_SENTENCES.get(name, {}).get(folded(str(value))):
+        return ConfigError(f"{name}={shown(value)} is called {ours} here. Try --{name}={shlex.quote(ours)}.")
+    if sentence := VALUE_SENTENCES.get(name, {}).get(folded(shown(value))):
         return ConfigError(f"{what} {sentence}")
     return ConfigError(f"{what} {_suggestion(value, known)}")
 

@@ -174,7 +174,7 @@ def _read_meta(path: Path, archive: "_Archive") -> dict:
             f"{path} is an NPZ but not a result of a sweep: its 'meta' is not the JSON of one. "
             "Pass the file that a sweep wrote with --out."
         ) from error
-    if isinstance(schema, bool) or schema not in READS:
+    if type(schema) is not int or schema not in READS:
         raise ResultError(
             f"{path} has schema {reprlib.repr(schema)} and this version of grokjax reads schema {_listed(READS)}. "
             "Read it with the version that wrote it, or run the sweep again with --overwrite."

@@ -153,7 +153,7 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
       path: of the result.
       old, new: `described` of what it holds and of what is asked for.
     """
-    told = code.differences(old.get("code", []), new["code"], path)
+    told = code.differences(old.get("code", []), new.get("code", []), path)
     held, asked = old.get("config", {}), new["config"]  # what another script wrote need not have all that a sweep has
     for name in sorted({*held, *asked}):
         if name in held and name in asked and held[name] != asked[name]:

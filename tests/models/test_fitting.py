@@ -13,7 +13,7 @@ import grokjax as gj
 from grokjax.config import ConfigError
 from grokjax.models import MODELS, Decoder, check_logits, fitted
 from grokjax.models import fitting as fitting_module
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.grid import make_grid
 from grokjax.tasks import Table, modular
 
 TABLE = modular("add", 5, "a o b =").table()
@@ -144,7 +144,7 @@ def test_an_nnx_module_is_answered_with_the_line_that_makes_it_fit(model):
 
 def test_that_line_makes_it_fit():
     configs = [with_nnx(nnx.bridge.to_linen(Nnx, width)) for width in (4, 8)]
-    assert len({Run((), config).run_id for config in configs}) == 2
+    assert len({run.run_id for config in configs for run in make_grid(config, {}).runs()}) == 2
     assert train(configs[0]).status == "finished"
 
 

@@ -317,12 +317,12 @@ def test_of_a_failed_checkpoint_nothing_more_is_printed_than_a_sentence(tmp_path
 def test_a_run_that_ended_but_could_not_be_written_is_not_trained_again(tmp_path, monkeypatch, undisturbed):
     out, write = tmp_path / "a.npz", results.write_params
     with monkeypatch.context() as patch:
-        patch.setattr(results, "write_params", lambda folder, name, tree: no_space())
+        patch.setattr(results, "write_params", lambda *_, **__: no_space())
         with pytest.raises(OSError, match="No space left"):
             train(out=out, **LONG)
     assert gj.load(out).status.values.tolist() == ["under way", "not run", "not run"]
     again = []
-    monkeypatch.setattr(results, "write_params", lambda *told: again.append(told[1]) or write(*told))
+    monkeypatch.setattr(results, "write_params", lambda *told, **named: again.append(told[1]) or write(*told, **named))
     whole = train(out=out, **LONG)
     assert run_steps(out) == 400 and len(again) == 3, "its parameters are written, and it is not trained"
     assert same_bits(whole, undisturbed)
@@ -471,8 +471,11 @@ def test_dispatches_are_short_enough_to_look_in_whatever_the_interval(monkeypatc
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        (dict(checkpoint_minutes=0), "checkpoint_minutes=0.0 is out of range: it must be greater than 0.0."),
-        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be at least 0."),
+        (
+            dict(checkpoint_minutes=0),
+            "checkpoint_minutes=0.0 is out of range: it must be greater than 0.0. The default is 5.0.",
+        ),
+        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be at least 0. The default is 0."),
         (dict(snapshots=3), "snapshots=3 are kept beside the result, and there is no --out to write it to."),
     ],
 )

@@ -165,8 +165,8 @@ def test_a_process_that_nothing_is_told_is_alone():
     ("told", "said"),
     [
         (dict(process_id=2, num_processes=2), "process_id=2 of num_processes=2 is out of range"),
-        (dict(process_id=-1, num_processes=2), "process_id=-1 of num_processes=2 is out of range"),
-        (dict(process_id=0, num_processes=0), "process_id=0 of num_processes=0 is out of range"),
+        (dict(process_id=-1, num_processes=2), "process_id=-1 is out of range: it must be at least 0."),
+        (dict(process_id=0, num_processes=0), "num_processes=0 is out of range: it must be at least 1."),
         (dict(process_id=0), "process_id and num_processes belong together. Give both, or neither."),
         (dict(num_processes=2), "process_id and num_processes belong together. Give both, or neither."),
         (dict(process_id=0, num_processes=2), "2 processes share a folder, and there is no --out to say which."),

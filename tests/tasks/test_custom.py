@@ -4,11 +4,11 @@ import operator
 
 import numpy as np
 import pytest
-from grokjax.identity import source_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokjax.config import ConfigError
+from grokjax.source import source_hash
 from grokjax.tasks import Modular, from_function, from_table
 
 
