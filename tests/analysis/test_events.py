@@ -96,3 +96,10 @@ def test_a_series_without_events_coincides_with_nothing():
     assert coincidence(np.array([3]), none, 10).p_value == 1
     with pytest.raises(ValueError, match="outside"):
         coincidence(np.array([10]), none, 10)
+
+
+def test_a_dip_exactly_as_deep_as_asked_counts_although_float32_rounds_it():
+    accuracy = np.full(9, 0.96, np.float32)
+    accuracy[4] = 0.91
+    assert float(accuracy[0]) - float(accuracy[4]) < 0.05
+    assert dips(accuracy, 0.05).index.tolist() == [4]
