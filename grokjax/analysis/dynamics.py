@@ -75,20 +75,20 @@ def classify(
         return "diverged"
     ends = final(steps, val_accuracy)
     fitted, begun = _first(train_accuracy, MEMORISED), _first(val_accuracy, BEGUN)
-    if fitted == np.inf and ends < ends.dtype.type(BEGUN):
+    if fitted == np.inf and ends < BEGUN:
         return "confusion"
     if begun < fitted:
         return "progression"
-    if ends < ends.dtype.type(BEGUN):
+    if ends < BEGUN:
         return "memorisation"
-    if ends < ends.dtype.type(GENERALISED):
+    if ends < GENERALISED:
         return "semi-grokking"
     return "comprehension" if steps_to_val_99 <= 2 * steps_to_train_99 else "grokking"
 
 
 def _first(accuracy, level) -> float:
     """The first evaluation at or above a level; inf where none is."""
-    reached = np.flatnonzero(np.asarray(accuracy) >= accuracy.dtype.type(level))
+    reached = np.flatnonzero(accuracy >= level)
     return float(reached[0]) if len(reached) else np.inf
 
 

@@ -18,6 +18,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 from scipy.sparse.csgraph import connected_components
 
+from grokjax.analysis.precision import float64
 from grokjax.metrics import paths
 
 Logits = Callable[[Any], Float[Array, "..."]]
@@ -142,7 +143,7 @@ class _Checked:
 
     def at(self, changed: Mapping[str, np.ndarray]) -> np.ndarray:
         """log p with some tensors replaced."""
-        with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        with float64():
             leaves = [jnp.asarray(changed.get(name, leaf)) for name, leaf in self.tensors.items()]
             return np.asarray(self.log_p(jax.tree.unflatten(self.structure, leaves)))
 

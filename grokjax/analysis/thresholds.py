@@ -49,9 +49,7 @@ def least_reaching(
         raise ValueError("The amounts do not strictly increase. Sort them, and the values with them.")
     if log and np.any(amounts <= 0):
         raise ValueError("The amounts must be positive to interpolate in their logarithm. Try log=False.")
-    if np.issubdtype(values.dtype, np.floating):
-        level = values.dtype.type(level)
-    found = [_of_run(amounts, run, level, log) for run in values.reshape(-1, len(amounts))]
+    found = [_of_run(amounts, run, float(level), log) for run in values.reshape(-1, len(amounts))]
     return Threshold(*np.array(found, np.float64).reshape(-1, 3).T.reshape(3, *values.shape[:-1]))
 
 
@@ -68,7 +66,7 @@ def _of_run(amounts, values, level, log) -> tuple[float, float, float]:
         return amounts[0], -np.inf, -np.inf
     pair, heights = amounts[first - 1 : first + 1], values[first - 1 : first + 1].astype(np.float64)
     ends = np.log(pair) if log else pair
-    between = ends[0] + (float(level) - heights[0]) / (heights[1] - heights[0]) * (ends[1] - ends[0])
+    between = ends[0] + (level - heights[0]) / (heights[1] - heights[0]) * (ends[1] - ends[0])
     return pair[1], pair[0], np.exp(between) if log else between
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from grokjax import results
 from grokjax.analysis.crossings import crossing
 from grokjax.analysis.dynamics import LABELS, classify, final, of_grid, shares
 
@@ -101,6 +102,18 @@ def test_a_whole_result_is_classified_run_by_run_whatever_the_order_of_its_axes(
     assert turned.values.tolist() == found.values.tolist()
     waiting = of_grid(grid.assign(status=grid["status"].copy(data=np.full((7, 1), "under way"))))
     assert set(waiting.values.ravel()) == {""}
+
+
+def test_filling_a_run_that_stopped_early_changes_nothing():
+    val = rising(3000)
+    val[STEPS == 9000] = 0.92  # with the evaluation before, a mean of .96 over its last hundredth
+    curves = {
+        name: (("seed", "step"), np.where(STEPS <= 9000, curve, np.nan)[None])
+        for name, curve in (("train_accuracy", rising(500)), ("val_accuracy", val))
+    }
+    per_run = {"steps_to_train_99": 500.0, "steps_to_val_99": 3000.0, "last_step": 9000, "status": "stopped"}
+    grid = xr.Dataset(curves | {name: ("seed", [value]) for name, value in per_run.items()}, {"step": STEPS})
+    assert of_grid(grid).item() == of_grid(results.filled(grid)).item() == "grokking"
 
 
 def test_shares_are_of_the_runs_that_ended():

@@ -77,8 +77,15 @@ def test_a_critical_size_beyond_the_sizes_that_ran_is_censored():
     assert critical_size(ROWS, np.ones((6, 11))).of_mean == -INF
     never = critical_size(ROWS, np.zeros((6, 11)))
     assert never.of_mean == INF and never.of_seeds.value == INF and never.of_seeds.low == INF
-    missing = np.where(ROWS == 3000, NAN, logistic([2500] * 6))
-    assert np.isfinite(critical_size(ROWS, missing).of_mean)
+
+
+def test_a_seed_that_did_not_run_at_a_size_leaves_the_mean_to_the_others():
+    values = np.where(ROWS >= 3000, 1.0, np.zeros((2, 1)))
+    whole = critical_size(ROWS, values).of_mean
+    values[0, ROWS == 3000] = NAN
+    assert critical_size(ROWS, values).of_mean == whole
+    values[:, ROWS == 3000] = NAN
+    assert 2800 < whole < 3000 < critical_size(ROWS, values).of_mean < 3200
 
 
 def test_the_band_of_semi_grokking_is_as_wide_as_planted():
