@@ -56,9 +56,9 @@ def deepest_dip(curve: Float[np.ndarray, " points"]) -> Dip:
 def u_shape(values: Float[np.ndarray, "seeds points"], seed: int, num_draws: int = 999) -> UShape:
     """The depth of the U with its interval, and its p-value against a monotone fit.
 
-    The null is the better of an increasing and a decreasing fit to the mean, plus the error of a mean of so few seeds:
-    Student's t times the point's own standard error. (Random signs for the seeds' own distances from the mean call one
-    in eight monotone curves of three seeds a U.)
+    The null is the increasing fit to the mean, for a larger model does better where there is no U, plus the error of a
+    mean of so few seeds: Student's t times the point's own standard error. (Random signs for the seeds' own distances
+    from the mean call one in eight monotone curves of three seeds a U.)
 
     Args:
       values: [seeds, points], e.g. final validation accuracy over increasing width; without NaN.
@@ -82,7 +82,7 @@ def u_shape(values: Float[np.ndarray, "seeds points"], seed: int, num_draws: int
     dip = deepest_dip(mean)
     error = values.std(axis=0, ddof=1) / np.sqrt(num_seeds)
     noise = np.random.default_rng(seed).standard_t(num_seeds - 1, (num_draws, points)) * error
-    null = _depths(_monotone(mean) + noise).max(axis=-1)
+    null = _depths(optimize.isotonic_regression(mean).x + noise).max(axis=-1)
     p_value = (1 + np.sum(null >= dip.depth)) / (1 + num_draws)
     return UShape(dip, location(depths), depths, float(p_value))
 
@@ -98,8 +98,3 @@ def _depth_of_one(run, others) -> float:
     dip = deepest_dip(others)
     shoulder = min(dip.left, dip.right, key=lambda point: others[point])
     return run[shoulder] - run[dip.bottom]
-
-
-def _monotone(mean):
-    fits = [optimize.isotonic_regression(mean, increasing=increasing).x for increasing in (True, False)]
-    return min(fits, key=lambda fit: np.sum((mean - fit) ** 2))
