@@ -36,7 +36,8 @@ def least_fraction(
         raise results.ResultError(
             f"The result has no {value} along an axis {axis}. Run its sweep with several values of --{axis}."
         )
-    ordered = grid[value].sortby(axis).transpose(..., axis)
+    ended = ~grid["status"].isin(results.UNFINISHED)
+    ordered = grid[value].where(ended).sortby(axis).transpose(..., axis)
     found = least_reaching(ordered[axis].values, ordered.values, level)
     kept = ordered.isel({axis: 0}, drop=True)
     return xr.Dataset(
