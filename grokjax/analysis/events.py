@@ -9,6 +9,9 @@ from scipy import signal
 ROUNDING = 1e-6
 """Slack of a threshold: accuracies are stored as float32, and .95 is not exactly .05 below 1."""
 
+RECOVERY = 0.8
+"""The share of its depth by which a curve comes back between two dips that are not one."""
+
 
 class Events(NamedTuple):
     """What happens in a curve, in order.
@@ -29,7 +32,8 @@ def dips(accuracy: Num[np.ndarray, " evaluations"], depth: float = 0.05, first: 
     """Where a curve falls by at least `depth` and rises by as much again.
 
     A dip is a minimum whose prominence is at least `depth`; a fall that the curve does not recover from is not one, nor
-    is what the curve shows before it has first been high.
+    is what the curve shows before it has first been high. Two minima are one dip, the deeper one, where the curve comes
+    back by less than `RECOVERY` of its depth between them.
 
     Args:
       accuracy: [evaluations], without NaN.
@@ -46,8 +50,23 @@ def dips(accuracy: Num[np.ndarray, " evaluations"], depth: float = 0.05, first: 
     if not depth > 0:
         raise ValueError(f"depth={depth} must be positive: it is the least depth of a dip. Try 0.05.")
     bottoms, found = signal.find_peaks(-values, prominence=depth - ROUNDING, width=0, rel_height=0.5)
-    start, stop = np.floor(found["left_ips"]).astype(np.int64), np.ceil(found["right_ips"]).astype(np.int64)
-    return Events(bottoms.astype(np.int64) + first, start + first, stop + first, found["prominences"])
+    edges = np.floor(found["left_ips"]), np.ceil(found["right_ips"])
+    kept = []
+    for dip in zip(bottoms, *edges, found["prominences"], strict=True):
+        if kept and _are_one(values, kept[-1], dip):
+            before = kept.pop()
+            deeper = min(before, dip, key=lambda one: values[one[0]])
+            dip = (deeper[0], before[1], dip[2], deeper[3])
+        kept.append(dip)
+    columns = np.array(kept, np.float64).reshape(-1, 4).T
+    return Events(*(columns[:3].astype(np.int64) + first), columns[3])
+
+
+def _are_one(values, before, after) -> bool:
+    """Whether a curve does not come back between two minima, each (index, start, stop, size)."""
+    top = values[before[0] : after[0]].max()
+    bottom = min(values[before[0]], values[after[0]])
+    return bool(top - bottom < RECOVERY * max(before[3], after[3]))
 
 
 def jumps(
@@ -135,7 +154,8 @@ class Lag(NamedTuple):
     Attributes:
       lag: evaluations by which `others` come after `events`; negative: before.
       hits: events with one of the others near by, at this lag.
-      p_value: the share of all circular shifts whose best lag within the same range hits at least as often.
+      p_value: the share of all circular shifts whose best lag within the same range hits at least as often; where no
+        other range does, (2 largest + 1)/evaluations.
     """
 
     lag: int

@@ -27,6 +27,9 @@ Logits = Callable[[Any], Float[Array, "..."]]
 TOLERANCE = 1e-2
 """What scaling may change, relative to a random change of the same size, to count as nothing."""
 
+ROUNDING = 1e-12
+"""A change of log p, in nats, that says nothing."""
+
 FACTORS = (0.5, 2.0)
 
 SUPPORT = 0.1
@@ -58,7 +61,7 @@ def scaling(
         change: of log p when the group is multiplied by C;
         random_change: when each of its tensors moves by |C - 1| times its norm in a random direction;
       and [group] `invariant`: whether the first is at most `TOLERANCE` of the second at every factor. A group that
-      does nothing at all (random_change 0) is not called invariant.
+      does nothing at all (no random change of log p) is not called invariant.
 
     Raises:
       ValueError: for an unknown path.
@@ -121,7 +124,7 @@ def invariant_subset(logits_of: Logits, params: Any, seed: int = 0) -> tuple[str
 
 
 def _nothing(change, random_change) -> bool:
-    return bool(np.all(change <= TOLERANCE * random_change) and np.all(random_change > 0))
+    return bool(np.all(change <= TOLERANCE * random_change) and np.all(random_change > ROUNDING))
 
 
 def _rms(values) -> float:
@@ -173,11 +176,11 @@ class _Checked:
         Columns of the Jacobian are in units of what a random change does, so that a singular value compares with
         `TOLERANCE`.
         """
-        effect = {name: _rms(self.moved([name], size) - self.here) / size for name in self.tensors}
-        names = [name for name in self.tensors if effect[name] > 0]
+        effect = {name: _rms(self.moved([name], size) - self.here) for name in self.tensors}
+        names = [name for name in self.tensors if effect[name] > ROUNDING]
         if not names:
             return [], np.zeros((0, 0))
-        units = np.array([effect[name] for name in names])
+        units = np.array([effect[name] for name in names]) / size
         up, down = ([self.scaled([name], np.exp(sign * size)).ravel() for name in names] for sign in (1, -1))
         jacobian = (np.array(up) - np.array(down)).T / (2 * size) / units / np.sqrt(self.here.size)
         _, values, vectors = np.linalg.svd(jacobian, full_matrices=False)

@@ -5,6 +5,7 @@ curve are periodic themselves. So the null here keeps only the smooth part of th
 noise have as well, and not the lines by which a periodic curve stands out of it.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ at one end, as that of a first-order autoregression does; with 2, one in ten cur
 
 NEARLY = 0.7
 """A fraction of the best lag that rises to this share of its height is the period, and the best lag a multiple."""
+
+TREND = 4
+"""Degree of the trend that is taken away first: training settles before it repeats itself."""
 
 LEVEL = 0.05
 """The p-value below which a curve is called periodic."""
@@ -47,7 +51,7 @@ class Period(NamedTuple):
 
 
 def autocorrelation(values: Num[np.ndarray, "*curves evaluations"]) -> Float[np.ndarray, "*curves evaluations"]:
-    """[..., lags]: correlation of a curve, less its straight line, with itself; 1 at lag 0, 0 beyond the curve's ends.
+    """[..., lags]: correlation of a curve, less its trend, with itself; 1 at lag 0, 0 beyond the curve's ends.
 
     The sum over the n - lag pairs is divided by n at every lag, so that long lags, of few pairs, count less.
     """
@@ -71,7 +75,7 @@ def find_period(
       num_surrogates: curves that the p-value rests on; its least value is 1/(num_surrogates + 1).
 
     Returns:
-      The period; NaN with a p-value of 1 for a curve that is a straight line, or whose autocorrelation has no peak.
+      The period; NaN with a p-value of 1 for a curve that is a trend alone, or whose autocorrelation has no peak.
 
     Raises:
       ValueError: for a NaN or too few evaluations.
@@ -160,10 +164,15 @@ def _refined(correlation, lag: int) -> float:
 
 
 def _level(values):
-    """Curves less their straight lines."""
-    time = np.arange(values.shape[-1]) - (values.shape[-1] - 1) / 2
-    values = values - values.mean(axis=-1, keepdims=True)
-    return values - (values @ time)[..., None] / (time @ time) * time
+    """Curves less their trends."""
+    basis = _trends(values.shape[-1])
+    return values - (values @ basis) @ basis.T
+
+
+@functools.lru_cache(maxsize=8)
+def _trends(evaluations: int) -> np.ndarray:
+    """[evaluations, TREND + 1] an orthonormal basis of the polynomials."""
+    return np.linalg.qr(np.vander(np.linspace(-1, 1, evaluations), TREND + 1))[0]
 
 
 def _complex_normal(rng, shape):

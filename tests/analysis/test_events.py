@@ -18,6 +18,15 @@ def test_dips_deep_enough_are_found_at_their_bottoms():
     assert (found.start[1], found.stop[1]) == (40, 43)  # 0.8 is half its depth
 
 
+def test_a_dip_that_wavers_is_one_and_two_that_recover_are_two():
+    wavering = np.array([1.0, 1.0, 0.6, 0.7, 0.2, 0.6, 0.4, 1.0, 1.0])
+    found = dips(wavering)
+    assert (found.index.tolist(), found.start.tolist(), found.stop.tolist()) == ([4], [1], [7])
+    assert found.size == pytest.approx([0.8])
+    apart = np.array([1.0, 0.2, 0.9, 0.9, 0.3, 0.9])
+    assert dips(apart).index.tolist() == [1, 4]
+
+
 def test_a_fall_for_good_and_the_climb_before_memorisation_are_no_dips():
     assert not len(dips(np.array([1.0, 1.0, 0.5, 0.5, 0.5])).index)
     climb = np.array([0.0, 0.4, 0.2, 1.0, 1.0, 0.8, 1.0])

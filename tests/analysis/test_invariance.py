@@ -46,22 +46,19 @@ def test_a_bias_that_starts_at_zero_is_scaled_with_its_matrix():
     assert invariant_subset(*model(**settings)) == ("block_0.mlp_in.bias", "block_0.mlp_in.kernel")
 
 
-def test_a_function_of_the_direction_alone_is_wholly_invariant_and_an_unused_weight_is_left_out():
-    matrix = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)
+def test_a_function_of_the_direction_alone_is_wholly_invariant_and_weights_without_effect_are_left_out():
+    matrix = jnp.asarray(np.random.default_rng(0).standard_normal((6, 5)), jnp.float32)
 
     def logits_of(params):
-        return jnp.asarray(matrix) @ (params["used"] / jnp.linalg.norm(params["used"]))[:, None] * jnp.ones((1, 3))
-
-    def of_direction(params):
         direction = params["used"] / jnp.linalg.norm(params["used"])
-        return (jnp.asarray(matrix) * direction).reshape(6, 5)
+        return matrix * direction * (1 + 1e-16 * params["faint"].sum())  # which only moves what is rounded
 
-    params = {"used": jnp.arange(1.0, 6.0), "unused": jnp.ones(3)}
-    assert invariant_subset(of_direction, params) == ("used",)
-    table = scaling(of_direction, params).sel(factor=2.0)
-    assert table["change"].values == pytest.approx([0, 0], abs=1e-12)
-    assert table["invariant"].values.tolist() == [False, True] and table["group"].values.tolist() == ["unused", "used"]
-    assert invariant_subset(logits_of, params) == ()  # equal logits: nothing has any effect
+    params = {"faint": jnp.arange(1.0, 4.0), "unused": jnp.ones(3), "used": jnp.arange(1.0, 6.0)}
+    assert invariant_subset(logits_of, params) == ("used",)
+    table = scaling(logits_of, params).sel(factor=2.0)
+    assert table["change"].values == pytest.approx([0, 0, 0], abs=1e-12)
+    assert table["invariant"].values.tolist() == [False, False, True]
+    assert invariant_subset(lambda params: jnp.ones((6, 5)) * params["used"].sum(), params) == ()  # of equal logits
 
 
 def test_the_change_is_that_of_the_log_probabilities_in_nats():

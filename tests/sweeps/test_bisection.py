@@ -36,6 +36,11 @@ def test_a_bisection_finds_the_least_value_in_log2_probes(count, data):
         assert at == 0 or ended[order[at - 1], line]
 
 
+def test_a_failure_above_the_least_that_reaches_is_passed_over():
+    ended, reached = np.array([[False, False, True, False, True]]), np.array([[False, False, True, False, False]])
+    assert next_probes(ended, reached, 1, np.arange(5)).tolist() == [[True, False, False, False, False]]
+
+
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     """Of the least fraction with 60 training rows, which is known beforehand: 0.5 of 121."""
@@ -55,6 +60,7 @@ def test_each_probe_is_an_ordinary_run_of_the_grid_and_the_rest_is_not_run(searc
     assert ran.sum("train_fraction").values.tolist() == [3, 3]
     found = least_fraction(grid, 60, "num_train")
     assert found["least_fraction"].values.tolist() == [0.5, 0.5] and found["bracket"].values.tolist() == [0.4, 0.4]
+    assert list(gj.results.read(out)[1]["axes"]) == ["train_fraction", "seed"]
     alone = train(tiny(**SHORT), train_fraction=0.5, seed=1)
     assert same_bits(alone, grid.sel(train_fraction=0.5, seed=1))
     assert "embedding" in gj.params(out, train_fraction=0.5, seed=1)
