@@ -32,8 +32,9 @@ ROUNDING = 1e-12
 
 FACTORS = (0.5, 2.0)
 
-SUPPORT = 0.1
-"""Exponents of a scaling that count as 0, and by how much one may differ from 1."""
+SLACK, WEAK = 0.1, 1e-2
+"""By how much an exponent may differ from 0 or 1; by more for a tensor with less than this share of the largest effect,
+whose exponent hardly shows."""
 
 LARGEST_FAMILY = 16
 """Independent scalings that may be entangled: 2 to this power combinations are tried."""
@@ -94,28 +95,29 @@ def invariant_subset(logits_of: Logits, params: Any, seed: int = 0) -> tuple[str
         vectors a with J a = 0                       all scalings theta_i -> C^a_i theta_i that change nothing
         those of zeros and ones, most weights first  checked by scaling with `FACTORS`
 
-    A tensor of zeros, such as a new bias, is first filled with noise, for scaling zeros says nothing; one that has no
+    Found is what holds at these parameters: attention so sharp that it only picks a token is nearly invariant, too. A
+    tensor of zeros, such as a new bias, is first filled with noise, for scaling zeros says nothing; one that has no
     effect at all is left out.
 
     Args:
       logits_of: from parameters to logits [..., classes]; of enough rows that they determine the weights.
-      params: where to look. Any parameters will do for a subset that follows from the architecture.
+      params: where to look. For the subset that follows from the architecture, initial ones.
       seed: of what is random.
 
     Returns:
       Paths, in the order of the tree; none if nothing is invariant.
     """
     checked = _Checked(logits_of, params, seed)
-    names, scalings = checked.null_scalings()
+    names, scalings, slack = checked.null_scalings()
     sizes = np.array([checked.tensors[name].size for name in names])
     chosen = set()
-    for family in _families(scalings):
+    for family in _families(scalings, slack):
         if len(family) > LARGEST_FAMILY:
             raise ValueError(
                 f"{len(family)} scalings are entangled, more than the {LARGEST_FAMILY} that can be searched. "
                 "Try `scaling` with the groups that you have in mind."
             )
-        for candidate in _zeros_and_ones(family, sizes):
+        for candidate in _zeros_and_ones(family, slack, sizes):
             together = [names[i] for i in np.flatnonzero(candidate)]
             if _nothing(*np.transpose([checked.changes(together, factor) for factor in FACTORS])):
                 chosen.update(together)
@@ -170,8 +172,11 @@ class _Checked:
         moved = self.moved(names, abs(factor - 1))
         return _rms(self.scaled(names, factor) - self.here), _rms(moved - self.here)
 
-    def null_scalings(self, size: float = 1e-3) -> tuple[list[str], Float[np.ndarray, "scalings tensors"]]:
-        """The tensors that do something, and exponents a whose scalings theta_i -> C^a_i theta_i change nothing.
+    def null_scalings(
+        self, size: float = 1e-3
+    ) -> tuple[list[str], Float[np.ndarray, "scalings tensors"], Float[np.ndarray, " tensors"]]:
+        """The tensors that do something, exponents a whose scalings theta_i -> C^a_i theta_i change nothing, and how
+        far each tensor's may be off.
 
         Columns of the Jacobian are in units of what a random change does, so that a singular value compares with
         `TOLERANCE`.
@@ -179,15 +184,16 @@ class _Checked:
         effect = {name: _rms(self.moved([name], size) - self.here) for name in self.tensors}
         names = [name for name in self.tensors if effect[name] > ROUNDING]
         if not names:
-            return [], np.zeros((0, 0))
+            return [], np.zeros((0, 0)), np.zeros(0)
         units = np.array([effect[name] for name in names]) / size
         up, down = ([self.scaled([name], np.exp(sign * size)).ravel() for name in names] for sign in (1, -1))
         jacobian = (np.array(up) - np.array(down)).T / (2 * size) / units / np.sqrt(self.here.size)
         _, values, vectors = np.linalg.svd(jacobian, full_matrices=False)
-        return names, vectors[values <= TOLERANCE] / units
+        slack = SLACK * np.maximum(1, WEAK * units.max() / units)
+        return names, vectors[values <= TOLERANCE] / units, slack
 
 
-def _families(vectors) -> list[np.ndarray]:
+def _families(vectors, slack) -> list[np.ndarray]:
     """The reduced basis of the space that `vectors` [k, tensors] span, in blocks that share no tensor."""
     basis = np.array(vectors)
     for i in range(len(basis)):  # Gauss and Jordan, pivoting on the largest entry that is left
@@ -196,12 +202,12 @@ def _families(vectors) -> list[np.ndarray]:
         basis[i] /= basis[i, pivot]
         others = np.arange(len(basis)) != i
         basis[others] -= np.outer(basis[others, pivot], basis[i])
-    support = np.abs(basis) > SUPPORT
+    support = np.abs(basis) > slack
     _, labels = connected_components(support @ support.T)
     return [basis[labels == label] for label in np.unique(labels)]
 
 
-def _zeros_and_ones(basis, sizes) -> list[np.ndarray]:
+def _zeros_and_ones(basis, slack, sizes) -> list[np.ndarray]:
     """Combinations of a reduced `basis` [k, tensors] whose entries are all nearly 0 or 1, those of most weights first.
 
     The coefficients are the entries at the pivots, so they are 0 or 1 themselves. Of equals, those with the earlier
@@ -209,6 +215,6 @@ def _zeros_and_ones(basis, sizes) -> list[np.ndarray]:
     """
     coefficients = np.array(list(itertools.product((0, 1), repeat=len(basis))))[1:]
     vectors = coefficients @ basis
-    rounded = np.clip(np.rint(vectors), 0, 1)
-    whole = rounded[(np.abs(vectors - rounded) <= SUPPORT).all(axis=-1)]
+    rounded = (np.abs(vectors - 1) <= SLACK).astype(np.float64)
+    whole = rounded[(np.abs(vectors - rounded) <= slack).all(axis=-1)]
     return sorted(whole, key=lambda ones: (-ones @ sizes, tuple(-ones)))

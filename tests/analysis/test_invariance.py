@@ -37,6 +37,17 @@ def test_what_adds_to_a_normalised_residual_stream_is_invariant_together():
     assert together["invariant"].values.tolist() == [True, False]
 
 
+@pytest.mark.parametrize("sharper", [20, 30], ids=["weak", "only rounding"])
+def test_attention_so_sharp_that_its_weights_hardly_matter_hides_nothing(sharper):
+    logits_of, params = model(num_layers=1, positions="learned", **MELNIK)
+    for name in ("query", "key"):
+        params["block_0"][name] = {"kernel": sharper * params["block_0"][name]["kernel"]}
+    stream = ("block_0.mlp_out.kernel", "block_0.output.kernel", "embedding", "position")
+    found = set(invariant_subset(logits_of, params))
+    # Attention that only picks a token is nearly invariant itself.
+    assert {"block_0.mlp_in.kernel", *stream} <= found <= {"block_0.mlp_in.kernel", *stream, "block_0.query.kernel"}
+
+
 def test_a_decoder_without_norms_has_no_invariant_weights():
     assert invariant_subset(*model(num_layers=1, norm="none")) == ()
 
@@ -51,7 +62,8 @@ def test_a_function_of_the_direction_alone_is_wholly_invariant_and_weights_witho
 
     def logits_of(params):
         direction = params["used"] / jnp.linalg.norm(params["used"])
-        return matrix * direction * (1 + 1e-16 * params["faint"].sum())  # which only moves what is rounded
+        faint = params["faint"] / jnp.linalg.norm(params["faint"])
+        return matrix * direction * (1 + 1e-14 * faint[0])  # which only moves what is rounded
 
     params = {"faint": jnp.arange(1.0, 4.0), "unused": jnp.ones(3), "used": jnp.arange(1.0, 6.0)}
     assert invariant_subset(logits_of, params) == ("used",)
