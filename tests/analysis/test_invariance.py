@@ -63,7 +63,7 @@ def test_a_function_of_the_direction_alone_is_wholly_invariant_and_weights_witho
     def logits_of(params):
         direction = params["used"] / jnp.linalg.norm(params["used"])
         faint = params["faint"] / jnp.linalg.norm(params["faint"])
-        return matrix * direction * (1 + 1e-14 * faint[0])  # which only moves what is rounded
+        return matrix * direction * (1 + 1e-13 * faint[0])  # which only moves what is rounded
 
     params = {"faint": jnp.arange(1.0, 4.0), "unused": jnp.ones(3), "used": jnp.arange(1.0, 6.0)}
     assert invariant_subset(logits_of, params) == ("used",)
@@ -71,6 +71,18 @@ def test_a_function_of_the_direction_alone_is_wholly_invariant_and_weights_witho
     assert table["change"].values == pytest.approx([0, 0, 0], abs=1e-12)
     assert table["invariant"].values.tolist() == [False, False, True]
     assert invariant_subset(lambda params: jnp.ones((6, 5)) * params["used"].sum(), params) == ()  # of equal logits
+
+
+def test_of_two_factors_the_larger_one_is_scaled():
+    rng = np.random.default_rng(0)
+    shapes = {"a": (5,), "b": (5, 5), "c": (5,)}
+    params = {name: jnp.asarray(rng.standard_normal(shape), jnp.float32) for name, shape in shapes.items()}
+
+    def logits_of(params):
+        stream = params["b"] @ params["a"] + params["c"]
+        return jnp.outer(jnp.arange(6.0), stream / jnp.linalg.norm(stream))
+
+    assert invariant_subset(logits_of, params) == ("b", "c")
 
 
 def test_the_change_is_that_of_the_log_probabilities_in_nats():
