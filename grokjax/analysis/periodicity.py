@@ -17,9 +17,18 @@ LEAST_PERIODS = 3
 LEAST_EVALUATIONS = 24
 """With fewer there is no spectrum to fit."""
 
-SMOOTHNESS = 3
-"""Degree in the logarithm of the frequency of the smooth spectrum's logarithm: 1 is a power law, 3 may bend to flat
-at one end, as that of a first-order autoregression does; with 2, one in ten curves of the latter is a false alarm."""
+SMOOTHNESS = 2
+"""Degree in the logarithm of the frequency of the smooth spectrum's logarithm: 1 is a power law, 2 may bend."""
+
+IN_TREND = 2
+"""Lowest frequencies that the trend takes away, and to which the spectrum is continued. If they were fitted as well, a
+tenth of pink curves of 1,000 evaluations would be called periodic."""
+
+CAUTION = 1.5
+"""By how much the spectrum is less certain than the fit says, since it is only nearly such a curve."""
+
+MOST_EVALUATIONS = 600
+"""A longer curve is averaged in blocks, or its highest frequencies alone decide the fit."""
 
 NEARLY = 0.7
 """A fraction of the best lag that rises to this share of its height is the period, and the best lag a multiple."""
@@ -88,6 +97,8 @@ def find_period(
         raise ValueError("There is a NaN in the curve. Leave out what was not evaluated.")
     if len(values) < LEAST_EVALUATIONS:
         raise ValueError(f"{len(values)} evaluations are too few to show a period. Pass at least {LEAST_EVALUATIONS}.")
+    block = -(-len(values) // MOST_EVALUATIONS)
+    values = values[: len(values) // block * block].reshape(-1, block).mean(axis=-1)
     if not np.ptp(_level(values)) > 1e-12 * np.abs(values).max():
         return Period(np.nan, 0.0, 1.0)
     correlation = autocorrelation(values)
@@ -99,7 +110,7 @@ def find_period(
     null = _rises(autocorrelation(surrogates(values, num_surrogates, seed)))[:, : longest + 1].max(axis=-1)
     p_value = (1 + np.sum(null >= strength)) / (1 + num_surrogates)
     lag = _shortest(rise, int(rise[: longest + 1].argmax()))
-    return Period(float(_refined(correlation, lag) * spacing), float(strength), float(p_value))
+    return Period(float(_refined(correlation, lag) * block * spacing), float(strength), float(p_value))
 
 
 def surrogates(
@@ -108,7 +119,9 @@ def surrogates(
     """[count, evaluations]: Gaussian noise of the curve's smooth spectrum.
 
     The smooth spectrum is the exponential of a polynomial in ln f, fitted to the logarithm of the periodogram. Each
-    surrogate draws a polynomial within the uncertainty of the fit, then amplitudes and phases.
+    surrogate draws a polynomial within the uncertainty of the fit, then amplitudes and phases. Of 2,000 curves of 96,
+    300 and 1,000 evaluations come out as periodic at most 0.4 % of white noise, 1.4 % of pink, 4.6 % of red, and 4.9 % of a
+    first-order autoregression of .9.
 
     Args:
       values: the curve.
@@ -119,20 +132,18 @@ def surrogates(
     n = len(values)
     power = np.abs(np.fft.rfft(_level(values)))[1:] ** 2
     # What rounding alone leaves is no spectrum; nor is the highest frequency of an even count, which has one degree.
-    power = np.maximum(power, 1e-20 * power.max())[: (n - 1) // 2]
+    power = np.log(np.maximum(power, 1e-20 * power.max())[: (n - 1) // 2])
     frequency = np.log(np.arange(1, len(power) + 1))
     powers = np.vander((frequency - frequency.mean()) / frequency.std(), SMOOTHNESS + 1)
-    basis = np.linalg.qr(powers)[0]
-    fit = basis.T @ np.log(power)
+    basis, triangle = np.linalg.qr(powers[IN_TREND:])
+    fit = basis.T @ power[IN_TREND:]
     # A periodogram over its mean is exponential: the variance of its logarithm is pi^2/6. Lines add to it.
-    residual = np.log(power) - basis @ fit
-    deviation = np.sqrt(max(np.pi**2 / 6, residual @ residual / (len(power) - len(fit))))
-    drawn = fit + deviation * rng.standard_normal((count, len(fit)))
-    amplitude = np.exp(drawn @ basis.T / 2)
+    residual = power[IN_TREND:] - basis @ fit
+    deviation = CAUTION * np.sqrt(max(np.pi**2 / 6, residual @ residual / (len(residual) - len(fit))))
+    drawn = np.linalg.solve(triangle, (fit + deviation * rng.standard_normal((count, len(fit)))).T)
+    amplitude = np.exp((powers @ drawn).T / 2)
     spectrum = np.zeros((count, n // 2 + 1), np.complex128)
     spectrum[:, 1 : len(power) + 1] = amplitude * _complex_normal(rng, (count, len(power)))
-    if n % 2 == 0:
-        spectrum[:, -1] = amplitude[:, -1] * np.sqrt(2) * rng.standard_normal(count)
     return np.fft.irfft(spectrum, n)
 
 

@@ -23,6 +23,14 @@ def test_noise_is_called_periodic_in_less_than_its_nominal_share_of_a_thousand_d
     assert np.mean(found) < LEVEL
 
 
+def test_long_curves_of_noise_are_not_called_periodic_either():
+    found = [
+        find_period(coloured(np.random.default_rng(seed), 1000, 1), seed, num_surrogates=99).periodic
+        for seed in range(400)
+    ]
+    assert np.mean(found) < LEVEL
+
+
 @pytest.mark.parametrize(("evaluations", "period"), [(256, 60), (256, 17), (1000, 300), (1000, 47.3)])
 def test_a_saw_tooth_gives_back_its_period(evaluations, period):
     rng = np.random.default_rng(0)
