@@ -119,9 +119,10 @@ def surrogates(
     """[count, evaluations]: Gaussian noise of the curve's smooth spectrum.
 
     The smooth spectrum is the exponential of a polynomial in ln f, fitted to the logarithm of the periodogram. Each
-    surrogate draws a polynomial within the uncertainty of the fit, then amplitudes and phases. Of 2,000 curves of 96,
-    300 and 1,000 evaluations come out as periodic at most 0.4 % of white noise, 1.4 % of pink, 4.6 % of red, and 4.9 % of a
-    first-order autoregression of .9.
+    surrogate draws a polynomial within the uncertainty of the fit, then amplitudes and phases.
+
+    Measured on 2,000 curves each of 96, 300 and 1,000 evaluations, at most 0.4 % of white noise come out as periodic,
+    1.4 % of pink, 4.6 % of red, and 4.9 % of a first-order autoregression of .9.
 
     Args:
       values: the curve.
