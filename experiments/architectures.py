@@ -31,7 +31,7 @@ Command: `python experiments/architectures.py`, then `python figures/architectur
 
 from pku import DATA, SHORT, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 MODELS = {
     "LSTM": dict(model="lstm", learning_rate="1e-3", batch_size="256"),

@@ -20,7 +20,6 @@ import dataclasses
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -30,9 +29,10 @@ import torch_peer
 from jax.experimental.compilation_cache import compilation_cache
 
 from grokjax.config import ConfigError
+from grokjax.messages import say, show
 from grokjax.sweeps import devices, forecast, programs
 from grokjax.sweeps.engine import make_groups, widths
-from grokjax.sweeps.flags import guarded
+from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, guarded
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank
 
@@ -73,6 +73,8 @@ SWITCHES = {
     "json": "print a line of JSON per workload instead of a table",
     "brief": "one short round, which shows that it works and not how fast",
 }
+WITHOUT = {*SWEEP_FLAGS, *SWEEP_SWITCHES} - {"num_seeds", "zip", "variant", "metrics", "lanes", "num_devices"}
+"""Flags of a sweep that have no meaning here: the benchmark writes nothing, and is one process."""
 TEXTS = {"against": "compare with torch, in its best arrangement, or torch_eager, in its best that is not compiled"}
 COLUMNS = {
     "workload": lambda row: row["workload"],
@@ -218,7 +220,7 @@ def peer_of(workload, against, seconds):
 
     def tell(trial):
         told = f"{trial.rate:,.1f} run-steps/s" if trial.rate is not None else f"cannot: {trial.failure}"
-        print(f"torch, {trial.arrangement}: {told}", file=sys.stderr, flush=True)
+        say(f"torch, {trial.arrangement}: {told}")
 
     peer, _ = torch_peer.best(job, candidates, seconds, tell)
     ours, theirs = workload.loss(LOSS_STEPS), peer.loss(LOSS_STEPS)
@@ -241,26 +243,26 @@ def benchmark(keywords):
         raise ConfigError(f"against={against} is nothing to compare with. Try --against=torch.")
     if against:
         torch_peer.check_torch()
-    for name in ("out", "overwrite", "dry_run", "progress"):
-        if keywords.pop(name, None) is not None:
-            raise ConfigError(f"{name} is no flag of the benchmark, which prints and writes nothing. Leave it out.")
     grid, rows = make_grid(config, keywords, zipped), []
     for run in grid.runs():
         rows.append(
             measure(grid.name_of(run).removeprefix("variant="), run, where, lanes, num_rounds, seconds, against)
         )
         if as_json:
-            print(json.dumps(rows[-1]), flush=True)
+            show(json.dumps(rows[-1]))
     if not as_json:
         columns = COLUMNS | (AGAINST_COLUMNS if against else {})
         table = [tuple(columns), *(tuple(cell(row) for cell in columns.values()) for row in rows)]
         cell_widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for line in table:
-            print("  ".join(cell.rjust(width) for cell, width in zip(line, cell_widths, strict=True)))
-        print(
-            f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone."
-        )
+            show("  ".join(cell.rjust(width) for cell, width in zip(line, cell_widths, strict=True)))
+        show(f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone.")
+
+
+def main() -> None:
+    """The script, from the command line."""
+    guarded(benchmark, doc=__doc__, presets=PRESETS, switches=SWITCHES, texts=TEXTS, without=WITHOUT)
 
 
 if __name__ == "__main__":
-    guarded(benchmark, doc=__doc__, presets=PRESETS, switches=SWITCHES, texts=TEXTS)
+    main()

@@ -20,7 +20,7 @@ Command: `python experiments/equal_rows.py`, then `python figures/equal_rows.py`
 
 from pku import SHORT, TRANSFORMER
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 QUICK = TRANSFORMER | SHORT | dict(modulus="23,31", train_rows="370", num_seeds="3", batch_size="64", steps="8000")
 SMALL = QUICK | dict(num_seeds="6")

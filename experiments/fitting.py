@@ -22,7 +22,7 @@ Command: `python experiments/fitting.py`, then `python figures/fitting.py`.
 from architectures import MODELS
 from pku import DATA, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 ADAM = dict(b1="0.96", b2="0.99", dropout="0")
 ARMS = {

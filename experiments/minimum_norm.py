@@ -19,6 +19,8 @@ from absl import flags
 from grokjax import results
 from grokjax.analysis.regression import Path, descend, problem
 from grokjax.config import ConfigError, evaluated_steps
+from grokjax.messages import say, show
+from grokjax.sweeps.flags import parse_values
 
 OUT = "results/minimum_norm-paper.npz"
 
@@ -73,7 +75,7 @@ def main() -> None:
     try:
         rest = values(sys.argv)
         if values.help:
-            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            show(f"{__doc__.strip()}\n\n{values.get_help()}")
             return
         if len(rest) > 1:
             raise ConfigError(f"{rest[1]!r} is not a flag. --help lists them.")
@@ -83,30 +85,28 @@ def main() -> None:
             raise ConfigError(f"features={settings['features']} are not more than rows={settings['rows']}.")
         if not values.out.endswith(".npz"):
             raise ConfigError(f"out={values.out} does not end in .npz.")
-        try:
-            scales = [float(scale) for scale in values.init_scale]
-        except ValueError:
-            scales = []
-        if not scales or len(set(scales)) < len(scales) or not all(0 <= scale < np.inf for scale in scales):
+        scales = parse_values("init_scale", ",".join(values.init_scale), float)
+        scales = scales if isinstance(scales, list) else [scales]
+        if len(set(scales)) < len(scales) or not all(0 <= scale < np.inf for scale in scales):
             raise ConfigError(f"init_scale={','.join(values.init_scale)} are not different norms. Try 0,0.3,1.")
         if not 0 < settings["learning_rate"] < np.inf:
             raise ConfigError(f"learning_rate={settings['learning_rate']} is no step size. Try 0.01.")
         if settings["batch_size"] > settings["rows"]:
             raise ConfigError(f"batch_size={settings['batch_size']} is more than rows={settings['rows']}.")
         if not values.overwrite and os.path.exists(values.out):
-            held = results.read(values.out)[1]["config"]
+            held = results.read(values.out)[1].get("config", {})
             if differ := [name for name in settings if held.get(name) != settings[name]]:
                 raise ConfigError(f"{values.out} holds another result: {', '.join(differ)} differ. Try --overwrite.")
         results.write(values.out, *train(settings, scales))
     except (flags.Error, ConfigError, results.ResultError, ValueError) as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error}")
         sys.exit(1)
     grid = results.load(values.out)
     for scale in grid["init_scale"].values:
         end = grid.sel(init_scale=scale).isel(step=-1)
         distance, loss = (np.median(end[name].values) for name in ("distance", "train_loss"))
-        print(f"start {scale:g}: training loss {loss:.1e}, distance from the least-norm solution {distance:.1e}")
-    print(f"result  {values.out}")
+        show(f"start {scale:g}: training loss {loss:.1e}, distance from the least-norm solution {distance:.1e}")
+    show(f"result  {values.out}")
 
 
 if __name__ == "__main__":

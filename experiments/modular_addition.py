@@ -31,7 +31,7 @@ Command: `python experiments/modular_addition.py`, then `python figures/modular_
 
 from pku import SHORT, TRANSFORMER
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 SHARED = TRANSFORMER | dict(train_fraction="0.3,0.5,0.7")
 QUICK = SHARED | SHORT | dict(modulus="23,31", num_seeds="1", batch_size="64", steps="8000")

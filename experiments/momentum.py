@@ -20,7 +20,7 @@ Command: `python experiments/momentum.py`, then `python figures/momentum.py`.
 
 from pku import DATA, SHORT, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 ARMS = labelled(
     ("RMSprop", dict(optimizer="rmsprop", momentum="0")),

@@ -19,7 +19,7 @@ Command: `python experiments/no_regularisation.py`, then `python figures/no_regu
 
 from pku import DATA
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 SHARED = DATA | dict(
     model="encoder_decoder", optimizer="adam", learning_rate="1e-3", stop_accuracy="0.99", metrics="softmax_collapse"

@@ -29,7 +29,7 @@ Command: `python experiments/operands.py`, then `python figures/operands.py`.
 
 from pku import SHORT, TRANSFORMER, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 
 def cell(modulus: int, operands: int, epochs: int, **arm) -> tuple[str, dict]:

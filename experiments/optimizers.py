@@ -33,7 +33,7 @@ Command: `python experiments/optimizers.py`, then `python figures/optimizers.py`
 
 from pku import DATA, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 
 def arm(optimizer: str, learning_rate: str, weight_decay: str = "0", dropout: str = "0") -> dict:

@@ -27,7 +27,7 @@ Command: `python experiments/ordered_pairs.py`, then `python figures/ordered_pai
 
 from pku import SHORT, TRANSFORMER, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 
 def arms(modulus: int, fraction: float, **budget) -> list[tuple[str, dict]]:

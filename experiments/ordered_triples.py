@@ -20,7 +20,7 @@ Command: `python experiments/ordered_triples.py`, then `python figures/ordered_t
 
 from pku import SHORT, TRANSFORMER, labelled
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 
 def arms(modulus: int, fraction: float) -> str:

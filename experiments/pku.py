@@ -4,7 +4,7 @@ Where the study's text and its recorded code differ, the code's value stands her
 variants of their scripts). Batches are fixed for the whole run, the last one of an epoch short; there is no warm-up.
 """
 
-from grokjax.sweeps.flags import variant_text
+from grokjax.command import variant_text
 
 DATA = dict(operation="add", tokens="a o b =", batch_rule="fixed", warmup_steps="0", eval_at="log:200")
 """x1 + x2 + ... modulo p as the study writes it: operands, signs and '=', each number a token."""

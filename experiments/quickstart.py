@@ -14,7 +14,7 @@ arXiv:2301.05217 (one layer, no LayerNorm), narrower, on x+y mod 53 and with a l
 Command: `python experiments/quickstart.py`, then `python figures/quickstart.py`; or `make demo`.
 """
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 QUICK = dict(
     operation="add",

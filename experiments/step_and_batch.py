@@ -15,7 +15,7 @@ Command: `python experiments/step_and_batch.py`, then `python figures/step_and_b
 
 from architectures import SHARED
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 PAPER = SHARED | dict(
     modulus="97",

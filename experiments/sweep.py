@@ -6,7 +6,7 @@ r"""Any grid of runs: every setting of the task, the model, the optimizer and th
 writes one labelled NPZ; `--dry_run` tells what it would take, `--help` lists the flags.
 """
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 if __name__ == "__main__":
     main(doc=__doc__)

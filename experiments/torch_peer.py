@@ -244,6 +244,9 @@ def _model(model, dropout: float) -> tuple[str, dict[str, Any]]:
     """The kind and the sizes of a fitted model, by the names `torch_models` gives them."""
     kinds = {kind: name for name, kind in models.MODELS.items()}
     kind = kinds.get(type(model))
+    for name, plain in (("activation", "relu"), ("pool", "mean")):
+        if getattr(model, name, plain) != plain:
+            raise refused(f"with {name}={getattr(model, name)}", f"--{name}={plain}")
     sizes = dict(vocabulary=getattr(model, "vocab_size", None), classes=getattr(model, "num_classes", None))
     if kind == "decoder":
         return kind, sizes | _decoder_sizes(model) | dict(dropout=dropout)

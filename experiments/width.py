@@ -18,7 +18,7 @@ Command: `python experiments/width.py`, then `python figures/width.py`.
 
 from pku import SHORT, TRANSFORMER
 
-from grokjax.sweeps.flags import main
+from grokjax.command import main
 
 QUICK = TRANSFORMER | SHORT | dict(modulus="31", train_fraction="0.5", width="32,64,128", num_seeds="3")
 QUICK |= dict(batch_size="64", steps="6000")

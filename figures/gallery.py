@@ -11,6 +11,7 @@ from absl import flags
 from script import REFERENCE, drawn
 
 from grokjax.claims import presets_in
+from grokjax.messages import say, show
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     try:
         rest = values(sys.argv)
         if values.help:
-            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            show(f"{__doc__.strip()}\n\n{values.get_help()}")
             return
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
@@ -29,7 +30,7 @@ def main() -> None:
         if not found:
             raise ValueError(f"There is no result in {values.folder}. Experiments write them to results/.")
     except (flags.Error, ValueError) as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error}")
         sys.exit(1)
     here = Path(__file__).parent
     paths = [(name, path) for name, presets in found.items() for path in presets.values()]
@@ -40,9 +41,9 @@ def main() -> None:
 def draw(name: str, path: Path) -> bool:
     """Draws one result beside it; if that cannot be, says so in a sentence, so that the others are drawn."""
     try:
-        print(f"figure  {drawn(importlib.import_module(name).draw, path, name, path.with_suffix('.png'))}")
+        show(f"figure  {drawn(importlib.import_module(name).draw, path, name, path.with_suffix('.png'))}")
     except (ValueError, OSError) as error:
-        print(f"{path} cannot be drawn: {error}", file=sys.stderr)
+        say(f"{path} cannot be drawn: {error}")
         return False
     return True
 

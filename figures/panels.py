@@ -114,7 +114,10 @@ def with_axis(grid: xr.Dataset, name: str) -> xr.Dataset:
     """The grid with an axis of this name; where all runs share the setting, an axis of its one value."""
     if name in grid.dims:
         return grid
-    return grid.expand_dims({name: [json.loads(grid.attrs["meta"])["config"][name]]})
+    config = json.loads(grid.attrs["meta"]).get("config", {})
+    if name not in config:
+        raise gj.ResultError(f"This result has neither an axis nor a setting {name}. Pass that of another sweep.")
+    return grid.expand_dims({name: [config[name]]})
 
 
 def along(grid: xr.Dataset, *names: str) -> list[dict]:

@@ -18,6 +18,7 @@ from grokjax import results
 from grokjax.claims import Judgement, Part, judge_all, presets_in, registry, together
 from grokjax.claims.pku import on_recorded_numbers
 from grokjax.claims.rules import Rule
+from grokjax.messages import say, show
 
 SOURCES = {
     "PKU": "PKU: Grokking on modular addition, by four architectures and ten optimizers",
@@ -54,15 +55,27 @@ def in_unit(value: float, unit: str) -> str:
     return f"{100 * value:.0f} %" if unit.startswith("share") else f"{value:.3g}"
 
 
+def estimated(part: Part) -> str:
+    """The estimate for reading: '×38'; '> ×3', '< ×0.5' or '×1 to ×2' where runs that never got there leave it open."""
+    least, most = (in_unit(value, part.unit) for value in (part.estimate.value, part.estimate.most))
+    if least == most:
+        return least
+    if math.isinf(part.estimate.most):
+        return f"> {least}"
+    return f"< {most}" if math.isinf(part.estimate.value) else f"{least} to {most}"
+
+
 def numbers(part: Part) -> str:
-    """'p=47: ×38 [12, 60], 6 runs', and what is to be known of it beside the number of runs."""
-    value, low, high, _, runs = part.estimate
+    """'p=47: ×38 [12, 60], 6 runs', and what is to be known of it; no number of what nothing is known of."""
+    low, high, runs = part.estimate.low, part.estimate.high, part.estimate.runs
+    if part.unknown:
+        return f"{part.label}: not known ({part.unknown})"
     interval = "" if math.isnan(low) else f" [{in_unit(low, part.unit)}, {in_unit(high, part.unit)}]"
     count = f", {runs} run{'s' * (runs != 1)}" if not math.isnan(low) else ""
     if low == high and math.isinf(low):
         interval = ""
     note = f" ({part.note})" if part.note and "runs that a verdict" not in part.note else ""
-    return f"{part.label}: {in_unit(value, part.unit)}{interval}{count}{note}"
+    return f"{part.label}: {estimated(part)}{interval}{count}{note}"
 
 
 def measured(part: Part) -> str:
@@ -79,7 +92,10 @@ def expected(rule: Rule) -> str:
     """The smallest effect of interest, for reading."""
     if rule.unit.startswith("share"):
         return f"most runs: {50 + 100 * rule.smallest:.0f} % or more"
-    return f"above {in_unit(0.0, rule.unit)}: {in_unit(rule.smallest, rule.unit)} or more"
+    told = [f"above {in_unit(0.0, rule.unit)}: {in_unit(rule.smallest, rule.unit)} or more"]
+    told += [f"{part}: below {in_unit(rule.smallest, rule.unit)}" for part in rule.no_more]
+    told += [f"{part}: within {in_unit(value, rule.unit).replace('+', '±')}" for part, value in rule.about.items()]
+    return "<br>".join(told)
 
 
 def verdict(one: Judgement) -> str:
@@ -165,8 +181,9 @@ def first_page(judgements: Sequence[Judgement]) -> list[str]:
     lines = [
         f"Of {len(registry())} claims "
         + ", ".join(f"{len(told)} {name}" for name, told in groups.items() if told)
-        + ". A verdict needs six seeds. Two conditions are compared up to the smaller of their budgets in steps: runs "
-        "that did not get there by then (∞) count as later than any that did.",
+        + ". A verdict needs six seeds. A run that did not get there within its budget gets there later than its last "
+        "step, or never: ratios to it have a bound (> ×3) where it leaves them open. Where nothing is known no number "
+        "is shown.",
         "",
     ]
     for name, told in groups.items():
@@ -185,7 +202,10 @@ def result_rows(folders: Sequence[Path], out: Path) -> list[str]:
             seconds = meta.get("wall_seconds")
             told = [os.path.relpath(path, out.parent), str(len(ended)), f"{int(ended.sum()):,}"]
             told.append("" if seconds is None else f"{seconds / 60:.1f}")
-            told.append(", ".join(f"{k} {v}" for k, v in meta.get("versions", {}).items() if k in ("jax", "flax")))
+            versions = meta.get("versions", {})
+            each = versions if isinstance(versions, list) else [versions]  # several processes may have had others
+            named = dict.fromkeys(f"{k} {v}" for one in each for k, v in one.items() if k in ("jax", "flax"))
+            told.append(", ".join(named))
             lines.append(row(told))
     return lines
 
@@ -222,7 +242,8 @@ def _quick_minutes(path: Path | None) -> str:
     meta = results.read(path)[1]
     if "wall_seconds" not in meta:
         return "seconds"
-    return f"{meta['wall_seconds'] / 60:.1f}" + f" ({meta['platform']})" * (meta["platform"] != "cpu")
+    platform = meta.get("platform", "cpu")
+    return f"{meta['wall_seconds'] / 60:.1f}" + f" ({platform})" * (platform != "cpu")
 
 
 def put_between(text: str, lines: Sequence[str], mark: str) -> str:
@@ -252,11 +273,11 @@ def report(judgements: Sequence[Judgement], folders: Sequence[Path], out: Path) 
         "`(scaled)`: the runs are at other settings than the source's, mostly smaller, so they can support its claim",
         "and not refute it. A part is refuted where its interval lies beyond the smallest effect on the other side; if",
         "all are, so is the claim, but for scaled runs, which leave it inconclusive.",
-        "`(!)`: may well be false, or hang on a hyperparameter. Quantities and thresholds were written down before",
+        "`(!)`: may well be false, or depend on a hyperparameter. Quantities and thresholds were written down before",
         "the runs, in `grokjax/claims/registry.toml`, which also tells what a review changed and when. Verdicts are",
         "those at 99 % accuracy; where another level gives another verdict it stands below. p: the largest of the",
         "parts', raw and by Holm's method within source and preset. Ratios are shown as factors, differences of",
-        "accuracy in points; means with Student's interval or, where a run never got there (∞), medians with that",
+        "accuracy in points; means with Student's interval or, where a run never got there, medians with that",
         "of order statistics. *beside*: controls, which decide nothing.",
         "",
     ]
@@ -283,7 +304,7 @@ def main() -> None:
     try:
         rest = values(sys.argv)
         if values.help:
-            print(f"{__doc__.strip()}\n\n{values.get_help()}")
+            show(f"{__doc__.strip()}\n\n{values.get_help()}")
             return
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
@@ -303,13 +324,13 @@ def main() -> None:
         for path, whole in texts.items():
             path.write_text(whole, encoding="utf-8")
     except OSError as error:
-        print(f"{sys.argv[0]}: {error.filename}: {error.strerror}. Try another path.", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error.filename}: {error.strerror}. Try another path.")
         sys.exit(1)
     except (flags.Error, ValueError) as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error}")
         sys.exit(1)
-    print(text.partition("`(scaled)`")[0].rstrip())
-    print(f"\nreport  {out}")
+    show(text.partition("`(scaled)`")[0].rstrip())
+    show(f"\nreport  {out}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from absl import flags
 from matplotlib.figure import Figure
 
 import grokjax as gj
+from grokjax.messages import say, show
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN, REFERENCE = Path("results"), ROOT / "results" / "reference"
@@ -68,7 +69,7 @@ def main(draw: Callable[[xr.Dataset], Figure], doc: str, name: str) -> None:
     try:
         rest = values(sys.argv)
         if values.help:
-            print(f"{doc.strip()}\n\n{values.get_help()}")
+            show(f"{doc.strip()}\n\n{values.get_help()}")
             return
         if values.out and not values.out.endswith(".png"):
             raise ValueError(f"out={values.out} does not end in .png. Try --out={values.out}.png.")
@@ -77,9 +78,9 @@ def main(draw: Callable[[xr.Dataset], Figure], doc: str, name: str) -> None:
         path = Path(values.result) if values.result else find(name, values.preset, (OWN, REFERENCE))
         picture = drawn(draw, path, name, values.out or drawn_to(path))
     except (flags.Error, ValueError, OSError) as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        say(f"{sys.argv[0]}: {error}")
         sys.exit(1)
-    print(f"result  {path}\nfigure  {picture}")
+    show(f"result  {path}\nfigure  {picture}")
 
 
 def drawn(draw: Callable[[xr.Dataset], Figure], path: Path, name: str, out: str | Path) -> Path:

@@ -15,6 +15,8 @@ _HOME = {
     "sweep": "grokjax.sweeps",
     "search": "grokjax.sweeps.bisection",
     "Interrupted": "grokjax.sweeps",
+    "open_run": "grokjax.live",
+    "snapshots": "grokjax.live",
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",

@@ -30,7 +30,9 @@ def stablemax(
 ) -> Float[Array, "batch answers"]:
     """Cross-entropy with s(x)/sum s in place of softmax, s(x) = x + 1 for x >= 0 and 1/(1 - x) below.
 
-    s grows as a power and not exponentially, so that no row's probability rounds to 1 (softmax collapse).
+    s grows linearly and not exponentially, so that a probability rounds to 1 (softmax collapse) only at far larger
+    logits. In float32 and with two classes the gradient at the right one is exactly 0 from logits of about 4,100 and
+    -4,100 on, or 1.7e7 and 0, and the loss rounds to 0 from about 1,500 and -1,500 on; with softmax, from 17 and 0.
 
     Args:
       logits: of any size.
@@ -69,7 +71,9 @@ def answer_losses(
 ) -> Float[Array, "batch answers"]:
     """A loss by name, computed in a dtype of its own.
 
-    In float32 a cross-entropy below about 1e-7 is exactly 0 and so is its gradient; in float64 below about 1e-16.
+    In float32 a cross-entropy below about 6e-8 is exactly 0, and so is its gradient at the right class; in float64
+    below about 1e-16. The gradient at the other classes is their probability, which stays above 0 as long as its
+    exponential does: logits [20, 0] have the loss 0 and the gradient [0, 2.06e-9].
 
     Args:
       logits: of the model, in float32.

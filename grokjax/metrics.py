@@ -24,7 +24,6 @@ from jaxtyping import Array, Float, Int
 
 from grokjax import losses
 from grokjax.config import ConfigError, unknown_name
-from grokjax.identity import code_identity
 
 Metric = tuple[str, Callable[..., Any]]
 """A name and a function."""
@@ -115,7 +114,9 @@ def train_mode_accuracy(mean_batch_accuracy) -> Float[Array, ""]:
 def softmax_collapse(
     logits: Float[Array, "rows answers classes"], labels: Int[Array, "rows answers"], loss_dtype: str
 ) -> Float[Array, " rows"]:
-    """1.0 for rows whose sum of exp(z - max z) is exactly 1 at the right class: their gradient is 0.
+    """1.0 for rows whose sum of exp(z - max z) is exactly 1 at the right class: its part of the gradient is 0.
+
+    The loss of such a row is 0 too. The other classes keep the gradient exp(z - max z), tiny and positive.
 
     Source: Prieto et al. 2025, arXiv:2501.04697.
     """
@@ -161,10 +162,44 @@ def parts(loss, right, labels, train, val, part, part_names) -> dict[str, Float[
 def unswapped_accuracy(right, labels, train, val, pair) -> Float[Array, ""]:
     """The accuracy on validation rows no other order of whose operands is in the training set.
 
-    A model that cannot see the order of its operands gets the others right by memory alone.
+    Where order decides nothing, a model that cannot see it gets the others right by memory alone.
     """
     trained = jnp.zeros(pair.shape[0], jnp.float32).at[pair].max(train)[pair]
     return losses.weighted_mean(losses.row_accuracy(right, labels), val * (1 - trained))
+
+
+def gini(params, labels) -> dict[str, Float[Array, ""]]:
+    """How unequally the Fourier components of a network that adds modulo p are spread: 0 evenly, near 1 on few.
+
+    Of the norms by frequency, the constant left out: `gini.embedding` of the token embedding and, of a decoder with an
+    MLP, `gini.output_map` of W_L, from the last neurons to the logits. `grokjax.analysis.gini` has the definition. p is
+    one more than the largest label; tokens and classes from p on are left out.
+
+    Source: Nanda et al. 2023, arXiv:2301.05217.
+    """
+    numbers = labels[:, 0].max() + 1
+    last = params.get(f"block_{sum(name.startswith('block_') for name in params) - 1}", {})
+    maps = {"embedding": params["embedding"]} if "embedding" in params else {}
+    if "mlp_out" in last and "output" in params:
+        maps["output_map"] = (last["mlp_out"]["kernel"] @ params["output"]).T
+    if not maps:
+        raise ConfigError(
+            f"The metric gini needs a parameter 'embedding', and this model has {', '.join(params)}. Leave it out."
+        )
+    return {name: _component_gini(values, numbers) for name, values in maps.items()}
+
+
+def _component_gini(values: Float[Array, "tokens features"], numbers: Int[Array, ""]) -> Float[Array, ""]:
+    """Of the first p rows, the Gini coefficient of the norms of frequencies 1 .. p//2; p may be traced."""
+    x = jnp.arange(values.shape[0])
+    k = jnp.arange(1, values.shape[0] // 2 + 1)[:, None]
+    angle = (2 * jnp.pi) * (k * x % numbers).astype(values.dtype) / numbers.astype(values.dtype)
+    seen = (x < numbers) & (2 * k <= numbers)
+    power = sum((jnp.where(seen, wave(angle), 0.0) @ values) ** 2 for wave in (jnp.cos, jnp.sin)).sum(-1)
+    norms = jnp.sqrt(jnp.where(2 * k[:, 0] == numbers, power / 2, power))  # a lone cosine's row is shorter
+    from_largest = jnp.arange(norms.shape[0], dtype=values.dtype) + 0.5
+    count = (numbers // 2).astype(values.dtype)
+    return 1 - 2 * (jnp.sort(norms, descending=True) @ from_largest) / (norms.sum() * count)
 
 
 METRICS: Mapping[str, Callable[..., Any]] = {
@@ -184,6 +219,7 @@ METRICS: Mapping[str, Callable[..., Any]] = {
         per_answer,
         parts,
         unswapped_accuracy,
+        gini,
     )
 }
 """Metrics by name."""
@@ -193,8 +229,10 @@ UNPREFIXED = (per_answer, parts)
 
 
 def arguments(metric: Callable) -> tuple[str, ...]:
-    """What a metric asks for: the names of its parameters."""
-    return tuple(inspect.signature(metric).parameters)
+    """What a metric asks for: the names of its parameters, but for those of other names that have a default."""
+    known = {*ROW_ARGUMENTS, *ARGUMENTS}
+    parameters = inspect.signature(metric).parameters.values()
+    return tuple(p.name for p in parameters if p.name in known or p.default is p.empty)
 
 
 def of_rows(metric: Callable) -> bool:
@@ -219,7 +257,7 @@ def _checked(name: str, metric) -> Callable:
         if name not in METRICS:
             raise unknown_name("metric", name, METRICS)
         return METRICS[name]
-    if not callable(metric):
+    if not callable(metric) or isinstance(metric, type):
         raise ConfigError(f"The metric {name} is of type {type(metric).__name__}. Give a function, or None for ours.")
     known = ROW_ARGUMENTS if of_rows(metric) else tuple(ARGUMENTS)
     if unknown := [argument for argument in arguments(metric) if argument not in known]:
@@ -236,9 +274,10 @@ def kept_as(metric: Metric) -> tuple[str, ...]:
 
 
 def identity(metric: Metric) -> str:
-    """What tells a metric from others of its name: nothing for ours, the source of a user's."""
+    """What a run's configuration calls a metric: its name and, for a user's, that of its function."""
     name, function = metric
-    return name if METRICS.get(name) is function else f"{name}={code_identity(function)}"
+    own = getattr(function, "__qualname__", type(function).__qualname__)
+    return name if METRICS.get(name) is function else f"{name}={own}"
 
 
 def running(metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -264,7 +303,7 @@ def check_table(metrics: Sequence[Metric], table) -> None:
 
 def of_each_row(name: str, metric: Callable, given: Mapping[str, Any]) -> Float[Array, " rows"]:
     """[rows]: what a metric of rows says of each; ConfigError if it says anything else."""
-    value = jnp.asarray(metric(**{argument: given[argument] for argument in arguments(metric)}), jnp.float32)
+    value = _real(name, metric(**{argument: given[argument] for argument in arguments(metric)}))
     if value.shape != given["labels"].shape[:1]:
         raise ConfigError(
             f"The metric {name} returned an array of shape {value.shape} for {given['labels'].shape[0]} rows. "
@@ -279,10 +318,25 @@ def named(name: str, metric: Callable, value) -> dict[str, Float[Array, ""]]:
     prefix = "" if metric in UNPREFIXED else name
     result = {}
     for key, scalar in values.items():
-        if jnp.ndim(scalar):
-            raise ConfigError(
-                f"The metric {name} returned an array of shape {jnp.shape(scalar)}. Return a scalar or a dictionary of "
-                "scalars; one that asks for logits returns one number per row."
-            )
-        result[".".join(filter(None, (prefix, str(key))))] = jnp.asarray(scalar, jnp.float32)
+        number = _real(name, scalar)
+        if number.ndim:
+            raise ConfigError(f"The metric {name} returned an array of shape {number.shape}. {_RETURN}")
+        kept = ".".join(filter(None, (prefix, str(key))))
+        if kept in result:
+            raise ConfigError(f"The metric {name} returned {key!r} twice. Give each scalar its own name.")
+        result[kept] = number
     return result
+
+
+_RETURN = "Return a scalar or a dictionary of scalars; one that asks for logits returns one number per row."
+
+
+def _real(name: str, value) -> Float[Array, "..."]:
+    """What a metric returned as float32; ConfigError if that is neither a real number nor an array of them."""
+    try:
+        array = None if isinstance(value, str) else jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        array = None
+    if array is None or jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ConfigError(f"The metric {name} returned a {type(value).__name__} and not a number. {_RETURN}")
+    return array.astype(jnp.float32)

@@ -6,7 +6,9 @@ such as noise of deviation 0, is no part of the program.
 """
 
 import dataclasses
+import inspect
 import keyword
+import math
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,8 +18,18 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from grokjax.config import RUN, Config, ConfigError, check_settings, setting, settings
-from grokjax.identity import code_identity
+from grokjax.config import (
+    RUN,
+    SWEEP_KEYWORDS,
+    Config,
+    ConfigError,
+    check_settings,
+    plain,
+    refusing,
+    setting,
+    settings,
+    shown,
+)
 
 Hyperparameters = Mapping[str, Float[Array, ""]]
 
@@ -38,6 +50,7 @@ def _weight_decay(default: float):
     )
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
     """What all optimizers share: learning rate and warm-up, weight decay, and what is done to gradient and update.
@@ -257,6 +270,7 @@ def _keep_norm():
     return _transformation(init, update)
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam: the bias-corrected mean of the gradient over the root of that of its square, eps outside the root.
@@ -272,6 +286,7 @@ class Adam(Optimizer):
         return optax.scale_by_adam(hyper["b1"], hyper["b2"], hyper["eps"])
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay, 1 by default as in Power et al. 2022, arXiv:2201.02177."""
@@ -279,6 +294,7 @@ class AdamW(Adam):
     weight_decay: float = _weight_decay(1.0)
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Sgd(Optimizer):
     """Stochastic gradient descent."""
@@ -289,6 +305,7 @@ class Sgd(Optimizer):
         return optax.identity()
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class SgdMomentum(Sgd):
     """SGD whose direction is m_t = momentum * m_(t-1) + gradient, as in PyTorch (no dampening, no Nesterov)."""
@@ -299,6 +316,7 @@ class SgdMomentum(Sgd):
         return optax.trace(hyper["momentum"])
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class RmsProp(Optimizer):
     """PyTorch's RMSprop: gradient over (root of the mean of its square, plus eps), then momentum.
@@ -318,6 +336,7 @@ class RmsProp(Optimizer):
         return optax.chain(scaled, optax.trace(hyper["momentum"]))
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Muon(Adam):
     """Muon for the matrices inside the network: the momentum made orthogonal by Newton and Schulz's iteration.
@@ -370,22 +389,50 @@ class Custom:
         check_settings(self)
 
     @property
-    def identity(self) -> str:
-        """The builder's qualified name and the hash of its source."""
-        return code_identity(self.build)
+    def name(self) -> str:
+        """The builder's qualified name."""
+        return getattr(self.build, "__qualname__", type(self.build).__qualname__)
 
     def chain(self, hyper: Hyperparameters) -> optax.GradientTransformationExtraArgs:
         """The user's transformation, given its hyperparameters as attributes; ConfigError if it is none."""
         made = self.build(types.SimpleNamespace(**hyper))
-        if not (hasattr(made, "init") and hasattr(made, "update")):
+        if isinstance(made, type) or not (hasattr(made, "init") and hasattr(made, "update")):
             raise ConfigError(
-                f"The optimizer {self.build.__qualname__} returned {type(made).__name__}, which is no optax "
-                "transformation. Return one, such as optax.adamw(h.learning_rate)."
+                f"The optimizer {self.name} returned {_type_name(made)}, which is no optax transformation. Return one, "
+                "such as optax.adamw(h.learning_rate)."
             )
-        return optax.with_extra_args_support(made)
+        return _given_what_it_takes(optax.with_extra_args_support(made))
 
 
-TAKEN = ("task", "model", "optimizer", "metrics", "variant", "out", "zip", "num_seeds", "lanes", "num_devices")
+EXTRA_ARGUMENTS = {
+    "key": "a random key of this step",
+    "value": "the loss of the batch, in train mode",
+    "grad": "its gradient, which also is the update that the chain begins with",
+    "value_fn": "the same loss as a function of the parameters: what line searches call",
+    "obj_fn": "the same function, by its name in optax.contrib.sophia",
+    "grad_fn": "its gradient as a function of the parameters and of a number, which is not used: what SAM calls",
+}
+"""What the update of a user's chain may ask for, by keyword, besides gradient, state and parameters."""
+
+
+def _given_what_it_takes(made: optax.GradientTransformationExtraArgs) -> optax.GradientTransformationExtraArgs:
+    """The same transformation, given those of `EXTRA_ARGUMENTS` that its update declares; all if it takes any."""
+    declared = inspect.signature(made.update).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in declared):
+        return made
+    names = {parameter.name for parameter in declared}
+
+    def update(updates, state, params=None, **extra):
+        return made.update(updates, state, params, **{name: value for name, value in extra.items() if name in names})
+
+    return optax.GradientTransformationExtraArgs(made.init, update)
+
+
+def _type_name(value) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+TAKEN = ("config", "task", "model", "optimizer", "metrics", *SWEEP_KEYWORDS)
 """Names that a hyperparameter cannot have, besides those of settings."""
 
 
@@ -399,7 +446,9 @@ def custom(
 
     Args:
       build: a function: given an object whose attributes are the hyperparameters, as scalars that may be traced, it
-        returns an optax transformation from gradient to update, learning rate included.
+        returns an optax transformation from gradient to update, learning rate included. Its update may ask for any of
+        `EXTRA_ARGUMENTS`, so that line searches and SAM work. A schedule of optax that compares its numbers is given
+        plain ones and scaled: lambda step: h.learning_rate * optax.warmup_cosine_decay_schedule(0, 1, 10, 1000)(step).
       learning_rate: its default.
       **hyperparameters: further ones, with their defaults.
 
@@ -409,10 +458,15 @@ def custom(
     Raises:
       ConfigError: for a name that is a setting of every run already, or a default that is no number.
     """
-    if not callable(build) or hasattr(build, "update"):
+    if not callable(build) or isinstance(build, type) or hasattr(build, "update"):
         raise ConfigError(
-            f"custom was given {build!r:.60}, no function. Give one from hyperparameters to an optax transformation, "
-            "such as lambda h: optax.adam(h.learning_rate)."
+            f"custom was given {shown(repr(build))}, no function. Give one from hyperparameters to an optax "
+            "transformation, such as lambda h: optax.adam(h.learning_rate)."
+        )
+    if str(getattr(build, "__module__", "")).startswith("optax"):
+        raise ConfigError(
+            f"custom was given optax's {build.__name__}, which takes numbers one by one. Give a function of all "
+            f"hyperparameters, such as lambda h: optax.{build.__name__}(h.learning_rate)."
         )
     taken = {*settings(Config), *TAKEN, *dir(Custom)}
     for name in hyperparameters:
@@ -421,9 +475,10 @@ def custom(
         if not name.isidentifier() or keyword.iskeyword(name):
             raise ConfigError(f"{name!r} is no name. A hyperparameter's name is made of letters, digits and '_'.")
     declared = {"learning_rate": learning_rate, **hyperparameters}
+    declared = {name: plain(default) for name, default in declared.items()}
     for name, default in declared.items():
-        if isinstance(default, bool) or not isinstance(default, int | float):
-            raise ConfigError(f"{name}={default} is not a number. Give each hyperparameter its default.")
+        if isinstance(default, bool) or not isinstance(default, int | float) or not math.isfinite(default):
+            raise ConfigError(f"{name}={shown(default)} is not a finite number. Give each hyperparameter its default.")
     fields = [
         (name, float, _hyperparameter(default, f"hyperparameter; default: {default}"))
         for name, default in declared.items()

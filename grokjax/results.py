@@ -2,7 +2,7 @@
 
 A file holds plain arrays (`numpy.load(path, allow_pickle=False)` reads it) and one JSON string, `meta`, which
 names the dimensions of every array. It is written whole or not at all, and read with checksums: a damaged
-file is an error in one sentence, never wrong numbers. Schema 1:
+file is an error in one sentence, never wrong numbers. Schema 2:
 
 * coordinates: one array per axis under its name; zipped axes lie along one dimension, named after the first;
   `step`.
@@ -11,29 +11,40 @@ file is an error in one sentence, never wrong numbers. Schema 1:
 * per run, [axes...]: `steps_to_{train,val}_{50,90,95,99}` (+inf = never reached, NaN = not ended) and the same
   with `_bracket`, `status` (one of `STATUSES`), `last_step` (-1 = not run), `max_val_accuracy`,
   `final_val_accuracy`, `num_train`, `steps_per_epoch`, `run_id`.
-* `meta`: {"schema": 1, "dims": {array: [dims]}, "coords": [arrays that are coordinates], "long_name": {array:
+* `meta`: {"schema": 2, "dims": {array: [dims]}, "coords": [arrays that are coordinates], "long_name": {array:
   text}, "config": {...}, "params": folder of the final parameters, relative to the file, or null,
-  "checksums": {...}, ...}.
+  "checksums": {array: its type, shape and SHA-256}, "checksum": of all of meta, ...}.
+
+Schema 1 is read as well. It is the same without the checksum of meta, so an edited label is not noticed there.
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
-import io
 import json
+import math
 import os
 import re
+import reprlib
+import stat
+import sys
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-SCHEMA = 1
+from grokjax import meta as metadata
+
+SCHEMA = 2
+READS = (1, 2)
+"""Schemas that can be read."""
+
 STATUSES = ("finished", "stopped", "diverged", "under way", "not run")
 UNFINISHED = ("under way", "not run")
 """Of runs that have not ended: in the result of a sweep that still goes on, or was interrupted."""
@@ -92,62 +103,88 @@ def write(path: str | os.PathLike, arrays: Mapping[str, object], meta: Mapping[s
     Args:
       path: where to; its folder is made if need be.
       arrays: name -> array of numbers, booleans or unicode, as the schema above has them.
-      meta: strict JSON (no NaN, no NumPy scalars) with at least "dims". "schema", "checksums" and, if absent,
-        "coords" are set here, in the file only. Without "coords", an array is a coordinate if it is named
+      meta: strict JSON (no NaN, no NumPy scalars) with at least "dims". "schema", "checksums", "checksum" and, if
+        absent, "coords" are set here, in the file only. Without "coords", an array is a coordinate if it is named
         like its dimension, or is one-dimensional, has no step and has none of the schema's per-run names.
 
     Raises:
       ResultError: if arrays and meta do not fit together, or the file cannot be written.
     """
-    path = Path(path)
+    path = _path(path)
     arrays = {name: _storable(path, name, value) for name, value in arrays.items()}
-    meta = dict(meta) | {"schema": SCHEMA, "checksums": {name: _checksum(a) for name, a in arrays.items()}}
-    if wrong := _misfit(arrays, meta):
+    checksums = {name: _checksum(SCHEMA, name, array) for name, array in arrays.items()}
+    meta = dict(meta) | {"schema": SCHEMA, "checksums": checksums}
+    if wrong := _misfit(arrays, meta) or _misstated(arrays):
         raise ResultError(f"{path} was not written: {wrong}.")
     meta.setdefault("coords", _coords(meta["dims"]))
     try:
-        text = json.dumps(meta, allow_nan=False)
+        meta = metadata.parsed(metadata.dumped(meta))  # as it will be read
+        text = np.array(metadata.dumped(meta | {"checksum": metadata.checksum(meta)}))
     except (TypeError, ValueError, RecursionError) as error:
         raise ResultError(
             f"{path} was not written: its meta cannot be stored as strict JSON ({error}). Convert NumPy "
             "values with .item() or .tolist(), and NaN or infinity to null or text."
         ) from error
-    _replace(path, lambda stream: _pack(stream, {**arrays, "meta": np.array(text)}))
+    if text.nbytes > MOST_META:
+        raise ResultError(f"{path} was not written: its meta takes {_size(text.nbytes)}, more than {_size(MOST_META)}.")
+    _replace(path, lambda stream: _pack(stream, {**arrays, "meta": text}))
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
-    """Reads a result file and checks all of it.
+    """Reads a result file and checks all of it. What its arrays claim to be is checked before any is unpacked.
 
     Returns:
-      (arrays, meta): what `write` was given, and meta with "schema", "checksums" and "coords".
+      (arrays, meta): what `write` was given, and meta with "schema", "checksums", "coords" and, from schema 2 on,
+      "checksum".
 
     Raises:
-      ResultError: if the file is missing, damaged, not a result, incomplete or of another schema.
+      ResultError: if the file is missing, damaged, not a result, incomplete, of another schema, edited by hand (from
+        schema 2 on), or unpacks to more than the machine's memory.
     """
-    path = Path(path)
-    arrays = _unpack(path, "result file", "Run the experiment that writes it, or check the path.")
-    if "meta" not in arrays:
+    path = _path(path)
+    with _opened(path, "result file", "Run the experiment that writes it, or check the path.") as archive:
+        meta = _read_meta(path, archive)
+        claimed = {name: member for name, member in archive.members.items() if name != "meta"}
+        if wrong := _misfit(claimed, meta) or _misclaimed(claimed, meta):
+            raise ResultError(f"{path} is damaged: {wrong}. {_AGAIN}")
+        arrays = archive.read(claimed)
+    if wrong := _misstated(arrays) or _tampered(arrays, meta):
+        raise ResultError(f"{path} is damaged: {wrong}. {_AGAIN}")
+    return arrays, meta
+
+
+def _read_meta(path: Path, archive: "_Archive") -> dict:
+    """The meta of an open result file, checked but for how it fits the arrays."""
+    if "meta" not in archive.members:
         raise ResultError(
-            f"{path} is an NPZ but not a result of a sweep: it has no 'meta', only {_listed(arrays)}. "
+            f"{path} is an NPZ but not a result of a sweep: it has no 'meta', only {_listed(archive.members)}. "
             "Pass the file that a sweep wrote with --out."
         )
-    text = arrays.pop("meta")
+    if archive.members["meta"].nbytes > MOST_META:
+        raise ResultError(
+            f"{path} is not a result of a sweep: its 'meta' unpacks to {_size(archive.members['meta'].nbytes)}, and "
+            f"that of a result to {_size(MOST_META)} at most. Pass the file that a sweep wrote with --out."
+        )
+    text = archive.read(["meta"])["meta"]
     try:
-        meta = json.loads(text.item())
+        meta = metadata.parsed(text.item())
         schema = meta["schema"]
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise ResultError(
             f"{path} is an NPZ but not a result of a sweep: its 'meta' is not the JSON of one. "
             "Pass the file that a sweep wrote with --out."
         ) from error
-    if schema != SCHEMA:
+    if isinstance(schema, bool) or schema not in READS:
         raise ResultError(
-            f"{path} has schema {schema!r} and this version of grokjax reads schema {SCHEMA}. "
+            f"{path} has schema {reprlib.repr(schema)} and this version of grokjax reads schema {_listed(READS)}. "
             "Read it with the version that wrote it, or run the sweep again with --overwrite."
         )
-    if wrong := _misfit(arrays, meta) or _tampered(arrays, meta):
-        raise ResultError(f"{path} is damaged: {wrong}. {_AGAIN}")
-    return arrays, meta
+    if schema >= 2 and meta.get("checksum") != metadata.checksum(meta):
+        raise ResultError(
+            f"{path} is damaged: its 'meta' is not the one that was written, so its labels and settings cannot be "
+            f"relied on. {_AGAIN}"
+        )
+    return meta
 
 
 def load(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
@@ -178,7 +215,7 @@ def peek(path: str | os.PathLike, fill: str | None = "last") -> xr.Dataset:
     Raises:
       ResultError: as in `read`; also where a sweep has just begun, and nothing is written.
     """
-    if not Path(path).exists():
+    if not os.path.exists(_path(path)):
         raise ResultError(
             f"There is no {path} yet. A sweep writes it every --checkpoint_minutes, and when it is interrupted."
         )
@@ -194,8 +231,12 @@ def to_dataset(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fil
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     if fill not in ("last", None):
         raise ResultError(f"fill={fill!r} is not known. Try 'last', or None to keep the NaNs.")
-    if wrong := _misfit(arrays, meta):
+    if wrong := _misfit(arrays, meta) or _misstated(arrays):
         raise ResultError(f"These arrays are no result: {wrong}.")
+    try:
+        text = metadata.dumped(meta)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ResultError(f"These arrays are no result: their meta is not strict JSON ({error}).") from error
     long_names, units, dims = meta.get("long_name", {}), meta.get("units", {}), meta["dims"]
     coords = meta.get("coords", _coords(dims))
     labelled = {
@@ -209,18 +250,24 @@ def to_dataset(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fil
     grid = xr.Dataset(
         {name: v for name, v in labelled.items() if name not in coords},
         {name: v for name, v in labelled.items() if name in coords},
-        {"meta": json.dumps(meta, allow_nan=False)},
+        {"meta": text},
     )
     return filled(grid) if fill == "last" else grid
 
 
-def write_params(folder: str | os.PathLike, run_id: str, tree: Mapping[str, object]) -> Path:
-    """Writes the final parameters of one run to <folder>/<run_id>.npz, whole or not at all.
+def write_params(
+    folder: str | os.PathLike, run_id: str, tree: Mapping[str, object], *, step: int, final: bool = True
+) -> Path:
+    """Writes the parameters of one run at one step, whole or not at all: <folder>/<run_id>.npz, -<step> for a snapshot.
+
+    The file also says whose they are and of which step, so that it cannot pass for that of another run.
 
     Args:
       folder: made if need be; the sweep's meta["params"] names it relative to the result file.
       run_id: names the run within its sweep and the file.
       tree: nested dict of arrays; "/" joins the keys, as in "block_0/w_q". Empty dicts are not kept.
+      step: updates done.
+      final: whether the run ended there; if not, they are a snapshot.
 
     Returns:
       The path written.
@@ -228,10 +275,11 @@ def write_params(folder: str | os.PathLike, run_id: str, tree: Mapping[str, obje
     Raises:
       ResultError: if a key or dtype cannot be stored, or the file cannot be written.
     """
-    if not run_id or os.path.basename(run_id) != run_id:
+    if not _names_a_file(run_id):
         raise ResultError(f"run_id={run_id!r} cannot name a file of parameters. Use a name without slashes.")
-    path = Path(folder) / f"{run_id}.npz"
+    path = _path(folder) / f"{run_id if final else snapshot_name(run_id, step)}.npz"
     arrays = {name: _storable(path, name, value) for name, value in _flatten(path, tree)}
+    arrays[_OWNER] = np.array(json.dumps({"run_id": run_id, "step": int(step)}))
     _replace(path, lambda stream: _pack(stream, arrays))
     return path
 
@@ -249,10 +297,12 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
       Nested dict of NumPy arrays.
 
     Raises:
-      ResultError: if a coordinate or value is not there, more than one run is left, or nothing was kept of
-        the run, or not at this step.
+      ResultError: if a coordinate or value is not there, more than one run is left, nothing was kept of
+        the run, or not at this step, or the file of its parameters is that of another run or step.
     """
-    path = Path(path)
+    path = _path(path)
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int | np.integer)):
+        raise ResultError(f"step={reprlib.repr(step)} is not a whole number. Try one that --snapshots kept, or None.")
     arrays, meta = read(path)
     run = _one_run(path, arrays, meta, selection)
     run_id = str(arrays["run_id"][run])
@@ -264,18 +314,76 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
             f"{path} was written without final parameters, so there are none of run {run_id}. "
             "Run its sweep again, keeping the parameters."
         )
-    folder = path.parent / meta["params"]
+    folder = _params_folder(path, meta["params"])
+    if not _names_a_file(run_id):
+        raise ResultError(f"{path} is damaged: its run {run_id!r} cannot name a file of parameters. {_AGAIN}")
     remedy = f"Move the folder {folder} along with {path.name}, or run the sweep again."
-    if step is None or (ended and step == arrays["last_step"][run]):
-        return _unflatten(_unpack(folder / f"{run_id}.npz", "file of final parameters", remedy))
+    last_step = int(arrays["last_step"][run])
+    if step is None or (ended and step == last_step):
+        return _params_of(folder / f"{run_id}.npz", "file of final parameters", remedy, run_id, last_step)
     file = folder / f"{snapshot_name(run_id, step)}.npz"
-    if not file.exists():
-        have = sorted(int(other.stem.rpartition("-")[2]) for other in folder.glob(f"{snapshot_name(run_id, '*')}.npz"))
+    if not os.path.exists(file):
+        kept = (other.stem.rpartition("-")[2] for other in folder.glob(f"{glob.escape(run_id)}-*.npz"))
+        have = sorted(int(number) for number in kept if number.isdecimal())
         raise ResultError(
             f"{path} has no snapshot of run {run_id} at step {step}, only {_listed(have, 24)}. Try one of these, "
             "or run the sweep again with --snapshots."
         )
-    return _unflatten(_unpack(file, "snapshot", remedy))
+    return _params_of(file, "snapshot", remedy, run_id, int(step))
+
+
+def _params_folder(path: Path, named: str) -> Path:
+    """The folder of parameters that a result names; ResultError if that lies elsewhere than where sweeps keep it."""
+    path = path.resolve()  # of a link, the folder is beside its target
+    home = path.parent.parent if path.parent.suffix == ".parts" else path.parent  # that of a part is the whole's
+    folder = path.parent / named
+    if "\0" in named or Path(os.path.abspath(home)) not in Path(os.path.abspath(folder)).parents:
+        raise ResultError(
+            f"{path} names {named!r} as the folder of its parameters, which does not lie beside it. "
+            "If that is meant, read them from there with numpy.load."
+        )
+    return folder
+
+
+def _params_of(file: Path, what: str, remedy: str, run_id: str, step: int) -> dict:
+    """The parameters in a file, which must be those of this run at this step where it says whose they are."""
+    with _opened(file, what, remedy) as archive:
+        if _OWNER in archive.members:  # older versions did not write it
+            owner = json.loads(archive.read([_OWNER])[_OWNER].item())
+            if (owner["run_id"], owner["step"]) != (run_id, step):
+                raise ResultError(
+                    f"{file} holds the parameters of run {owner['run_id']} at step {owner['step']}, not those of run "
+                    f"{run_id} at step {step}: another file was copied over it. {_AGAIN}"
+                )
+        return _unflatten(archive.read(name for name in archive.members if name != _OWNER))
+
+
+def one_run(
+    path: str | os.PathLike, /, **selection
+) -> tuple[dict[str, np.ndarray], dict[str, object], tuple[int, ...]]:
+    """(arrays, meta, index): a result as `read` gives it, and the place of the one run that `params` would select.
+
+    Raises:
+      ResultError: as `params`, where no run or more than one is left.
+    """
+    arrays, meta = read(path)
+    return arrays, meta, _one_run(Path(path), arrays, meta, selection)
+
+
+def snapshot_steps(path: str | os.PathLike, /, **selection) -> list[int]:
+    """The steps at which parameters of one run were kept, increasing; its last step among them if it has ended.
+
+    Raises:
+      ResultError: as `params`.
+    """
+    arrays, meta, run = one_run(path, **selection)
+    if not meta.get("params"):
+        return []
+    run_id, folder = str(arrays["run_id"][run]), Path(path).parent / str(meta["params"])
+    steps = {int(file.stem.rpartition("-")[2]) for file in folder.glob(f"{snapshot_name(run_id, '*')}.npz")}
+    if (folder / f"{run_id}.npz").exists():
+        steps.add(int(arrays["last_step"][run]))
+    return sorted(steps)
 
 
 def snapshot_name(run_id: str, step: int | str) -> str:
@@ -545,11 +653,16 @@ def _units(name: str) -> str:
 def _one_run(path: Path, arrays, meta, selection: Mapping[str, object]) -> tuple[int, ...]:
     """Index of the only run of a result whose coordinates have the values of `selection`."""
     dims = list(meta["dims"]["run_id"])
-    coords = [n for n in meta.get("coords", _coords(meta["dims"])) if n != "step"]
+    coords = [n for n in meta.get("coords", _coords(meta["dims"])) if meta["dims"][n] in [[d] for d in dims]]
     left = {d: np.ones(n, bool) for d, n in zip(dims, arrays["run_id"].shape, strict=True)}
     for name, value in selection.items():
         if name not in coords:
             raise ResultError(f"{name} is not an axis of {path}, only {_listed(coords)}. Select by these.")
+        if not isinstance(value, bool | int | float | str | np.generic):
+            raise ResultError(
+                f"{name}={reprlib.repr(value)} is not one value, and one run is asked for. "
+                f"Try one of {_listed(np.unique(arrays[name]).tolist())}."
+            )
         matching = _matching(arrays[name], value)
         if not matching.any():
             raise ResultError(
@@ -572,7 +685,7 @@ def _one_run(path: Path, arrays, meta, selection: Mapping[str, object]) -> tuple
 def _matching(values: np.ndarray, value) -> np.ndarray:
     """Where a coordinate has a value: numbers to a relative 1e-6, anything else exactly."""
     if values.dtype.kind in "fiu" and isinstance(value, int | float | np.number):
-        return np.isclose(values.astype(float), float(value), rtol=1e-6, atol=1e-15, equal_nan=True)
+        return np.isclose(values.astype(float), _as_float(value), rtol=1e-6, atol=1e-15, equal_nan=True)
     return np.array([v == value for v in values.tolist()], bool)
 
 
@@ -581,19 +694,46 @@ def _nearest(values: np.ndarray, value) -> str:
     if values.dtype.kind not in "fiu" or not isinstance(value, int | float | np.number):
         return ""
     finite = values[np.isfinite(values.astype(float))]
-    return f" The nearest is {finite[np.argmin(np.abs(finite - value))]:g}." if finite.size else ""
+    return f" The nearest is {finite[np.argmin(np.abs(finite - _as_float(value)))]:g}." if finite.size else ""
+
+
+def _as_float(value) -> float:
+    """A number as a float; infinity if it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 # ------------------------------------------------------------------------------------------------------------
 # Inside a file
 
 _AGAIN = "Restore it from a copy, or run the sweep again with --overwrite."
+_OWNER = "grokjax//run"
+"""The array that says whose parameters a file holds. No parameter can have its name, for none has an empty key."""
+
+MOST_META = 256 * 2**20
+"""Bytes that a meta may take, unpacked: those of a million runs."""
+
+
+def _path(path: object) -> Path:
+    """What was given as a path; ResultError if it cannot be one."""
+    try:
+        return Path(path)
+    except TypeError:
+        raise ResultError(
+            f"path={reprlib.repr(path)} is not a path. Pass that of a file, such as 'results/add.npz'."
+        ) from None
+
+
+def _names_a_file(run_id: str) -> bool:
+    return bool(run_id) and os.path.basename(run_id) == run_id and "\0" not in run_id
 
 
 def _storable(path: Path, name: str, value) -> np.ndarray:
     """`value` as an array that NumPy reads back without pickle, or ResultError."""
     array = np.asarray(value)
-    if array.dtype.kind not in "biufcU":
+    if array.dtype.kind not in _KINDS:
         raise ResultError(
             f"{path} was not written: {name} has dtype {array.dtype}, which plain NPZ cannot hold. "
             "Convert it to numbers, booleans or str first (bfloat16 to float32)."
@@ -601,26 +741,41 @@ def _storable(path: Path, name: str, value) -> np.ndarray:
     return array
 
 
-def _checksum(array: np.ndarray) -> str:
-    """SHA-256 of an array's dtype, shape and values."""
-    head = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(head + array.tobytes()).hexdigest()
+def _head(array: "np.ndarray | _Member") -> str:
+    """What an array is but for its values, e.g. '<f4(3, 20)'."""
+    return f"{array.dtype.str}{array.shape}"
 
 
-def _misfit(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object]) -> str:
-    """What is wrong between arrays and meta["dims"], in words; empty if nothing is."""
+def _checksum(schema: int, name: str, array: np.ndarray) -> str:
+    """What `meta` keeps of an array: SHA-256 of its dtype, shape and values.
+
+    From schema 2 on its name as well, so that two arrays cannot change places; dtype and shape stand before it, so that
+    a file that claims to hold something else is refused before it is unpacked.
+    """
+    head = _head(array)
+    if schema == 1:
+        return hashlib.sha256(head.encode() + array.tobytes()).hexdigest()
+    return f"{head} {hashlib.sha256(f'{name} {head}'.encode() + array.tobytes()).hexdigest()}"
+
+
+def _misfit(arrays: "Mapping[str, np.ndarray | _Member]", meta: Mapping[str, object]) -> str:
+    """What is wrong between the shapes of arrays and meta, or with meta alone, in words; empty if nothing is."""
     dims = meta.get("dims")
-    if not isinstance(dims, Mapping) or not all(isinstance(d, list | tuple) for d in dims.values()):
+    if dims is None:
         return "its meta has no 'dims', which name the dimensions of every array"
+    if wrong := metadata.mistyped(meta):
+        return wrong
     if "meta" in arrays:
         return "'meta' is the name of the JSON string and cannot be an array"
     if missing := [n for n in {*REQUIRED, *dims} if n not in arrays]:
         return f"the arrays {_listed(sorted(missing))} are missing"
     if unnamed := [n for n in arrays if n not in dims]:
         return f"meta['dims'] does not name the dimensions of {_listed(unnamed)}"
+    if unknown := [n for n in meta.get("coords", ()) if n not in arrays]:
+        return f"the coordinates {_listed(unknown)} are missing"
     sizes = {}
     for name, array in arrays.items():
-        if len(dims[name]) != array.ndim:
+        if len(dims[name]) != len(array.shape) or len(set(dims[name])) != len(dims[name]):
             return f"{name} has shape {array.shape} and dimensions {list(dims[name])}"
         for dim, size in zip(dims[name], array.shape, strict=True):
             if sizes.setdefault(dim, size) != size:
@@ -629,17 +784,30 @@ def _misfit(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object]) -> str
         return f"the axes {_listed(lost)} have no coordinate of their name"
     if list(dims["run_id"]) != list(dims["status"]):
         return f"run_id lies along {list(dims['run_id'])} and status along {list(dims['status'])}"
-    if unknown := set(np.unique(arrays["status"]).tolist()) - set(STATUSES):
-        return f"status {_listed(unknown)} is not one of {_listed(STATUSES)}"
     return ""
 
 
-def _tampered(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object]) -> str:
-    """What differs from the checksums of meta, in words; empty if nothing does."""
-    checksums = meta.get("checksums")
-    if not isinstance(checksums, Mapping) or set(checksums) != set(arrays):
+def _misstated(arrays: Mapping[str, np.ndarray]) -> str:
+    """Which status is none, in words; empty if all are known."""
+    unknown = set(np.unique(arrays["status"]).tolist()) - set(STATUSES)
+    return f"status {_listed(unknown)} is not one of {_listed(STATUSES)}" if unknown else ""
+
+
+def _misclaimed(claimed: "Mapping[str, _Member]", meta: Mapping[str, object]) -> str:
+    """Which arrays are not of the dtype and shape that were written, in words; empty if all are."""
+    checksums = meta.get("checksums", {})
+    if set(checksums) != set(claimed):
         return "its list of checksums does not cover its arrays"
-    changed = [name for name, array in arrays.items() if _checksum(array) != checksums[name]]
+    if meta["schema"] == 1:
+        return ""
+    changed = [name for name, member in claimed.items() if checksums[name].rpartition(" ")[0] != _head(member)]
+    return f"the values of {_listed(changed)} are not those that were written" if changed else ""
+
+
+def _tampered(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object]) -> str:
+    """Which arrays differ from the checksums of meta, in words; empty if none does."""
+    schema, checksums = meta["schema"], meta["checksums"]
+    changed = [name for name, array in arrays.items() if _checksum(schema, name, array) != checksums[name]]
     return f"the values of {_listed(changed)} are not those that were written" if changed else ""
 
 
@@ -651,27 +819,107 @@ def _pack(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _unpack(path: Path, what: str, remedy: str) -> dict[str, np.ndarray]:
-    """All arrays of an NPZ. ResultError with `what` and `remedy` if it is not there, or is damaged."""
+class _Member(NamedTuple):
+    """What an array of an NPZ claims to be, by its header.
+
+    Attributes:
+      info: where it lies in the archive.
+      dtype, shape: of the array.
+      nbytes: that it takes, unpacked.
+    """
+
+    info: zipfile.ZipInfo
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+class _Archive:
+    """An open NPZ of plain arrays, of which all headers are read, and no values yet.
+
+    A file of 3 MB may unpack to 3 GB. So an array is unpacked only once its header has been seen, to the size that this
+    claims and no more, and only where the machine has the memory.
+    """
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile):
+        self.path, self._archive = path, archive
+        self.members: dict[str, _Member] = {}
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name in self.members:
+                raise ValueError(f"it holds {name} twice")
+            self.members[name] = self._member(info)
+
+    def _member(self, info: zipfile.ZipInfo) -> _Member:
+        with self._archive.open(info) as stream:
+            read_header = _HEADERS[np.lib.format.read_magic(stream)]
+            shape, _, dtype = read_header(stream)
+            nbytes = dtype.itemsize * math.prod(shape)
+            if dtype.kind not in _KINDS or min(shape, default=0) < 0 or stream.tell() + nbytes != info.file_size:
+                raise ValueError(f"{info.filename} is not the plain array that it says it is")
+        return _Member(info, dtype, shape, nbytes)
+
+    def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Some of its arrays; ResultError if they take more than the machine's memory."""
+        names = list(names)
+        if (needs := sum(self.members[name].nbytes for name in names)) > _memory():
+            raise ResultError(
+                f"{self.path} unpacks to {_size(needs)}, more than the {_size(_memory())} of memory of this machine. "
+                "Read it on a larger one."
+            )
+        return {name: self._array(self.members[name]) for name in names}
+
+    def _array(self, member: _Member) -> np.ndarray:
+        with self._archive.open(member.info) as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            stream.read(1)  # at its end the member's CRC is checked
+        return array
+
+
+_KINDS = "biufcU"
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+@contextlib.contextmanager
+def _opened(path: Path, what: str, remedy: str) -> Iterator[_Archive]:
+    """An open NPZ. ResultError with `what` and `remedy` if it is missing or damaged, also where the body notices."""
     try:
-        content = path.read_bytes()
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):  # a pipe or a device may block, or never end
+            raise ResultError(f"{path} is not a regular file, and a {what} is one. Check the path.")
+        stream = open(path, "rb")  # noqa: SIM115 - closed below; what goes wrong there is damage, not a wrong path
     except FileNotFoundError as error:
         raise ResultError(f"There is no {what} {path}. {remedy}") from error
     except OSError as error:
         raise ResultError(f"The {what} {path} cannot be read: {error.strerror}. {remedy}") from error
-    if not content.startswith(b"PK"):
-        raise ResultError(f"{path} is not an NPZ file, and a {what} is one. Check the path.")
+    except ValueError as error:  # a path with a null byte
+        raise ResultError(f"The {what} {str(path)!r} cannot be read: {error}. {remedy}") from error
+    with stream:
+        if stream.read(2) != b"PK":
+            raise ResultError(f"{path} is not an NPZ file, and a {what} is one. Check the path.")
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                yield _Archive(path, archive)
+        except ResultError:
+            raise
+        except Exception as error:  # damage surfaces as any of a dozen types: BadZipFile, zlib.error, EOFError, ...
+            why = "is cut short, damaged, or not an NPZ of plain arrays"
+            raise ResultError(f"{path} {why} ({error}). {_AGAIN}") from error
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory; without bound where the system does not say."""
     try:
-        arrays = {}
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for name in archive.namelist():
-                # A member read whole has its CRC checked; np.load may stop before the end.
-                member = io.BytesIO(archive.read(name))
-                arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-        return arrays
-    except Exception as error:  # damage surfaces as any of a dozen types: BadZipFile, zlib.error, EOFError, ...
-        why = "is cut short, damaged, or not an NPZ of plain arrays"
-        raise ResultError(f"{path} {why} ({error}). {_AGAIN}") from error
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
+
+
+def _size(count: int) -> str:
+    """Bytes for reading."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.1f} MiB"
 
 
 def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
@@ -701,7 +949,8 @@ def remove_unfinished(path: str | os.PathLike) -> None:
     Only for whom nobody else writes there.
     """
     path = Path(path)
-    for left in path.glob(".*.tmp") if path.is_dir() else path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    name, digits = "*.npz" if path.is_dir() else glob.escape(path.name), "[0-9a-f]" * 8  # as `_replace` has them
+    for left in (path if path.is_dir() else path.parent).glob(f".{name}.{digits}.tmp"):
         with contextlib.suppress(OSError):
             left.unlink()
 

@@ -42,6 +42,7 @@ class Program:
       centred: whether the initial function is subtracted.
       loss, loss_dtype: what is lowered, and computed in which dtype.
       precision: of matrix products.
+      code: hashes of what the user's code in it computes, which may change where its objects do not.
     """
 
     model: Any
@@ -58,9 +59,10 @@ class Program:
     loss: str
     loss_dtype: str
     precision: str
+    code: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, config: Config, table: Table) -> "Program":
+    def of(cls, config: Config, table: Table, code: tuple[str, ...] = ()) -> "Program":
         """The program that a run of `config` on `table` is trained by; ConfigError where parts do not fit."""
         model = fitted(config.model, table)
         if type(model) not in MODELS.values():
@@ -91,6 +93,7 @@ class Program:
             loss=config.loss,
             loss_dtype=config.loss_dtype,
             precision=config.precision,
+            code=code,
         )
 
     @property
@@ -354,10 +357,15 @@ def train_step(program: Program, values: RunValues, table: TableArrays, state: R
         return losses.weighted_mean(lost, weights), (z, variables)
 
     (mean_loss, (z, variables)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+
+    def value(params, *, key=None, obj_fn=None, grad_fn=None):  # line searches hand on what they do not use
+        return loss(params)[0]
+
     with jax.numpy_dtype_promotion("standard"):  # optax raises float32 decays to int32 powers
         chain = program.optimizer.chain(values.hyper)
-        key = jax.random.fold_in(noise_key, 1)
-        updates, optimizer = chain.update(gradient, state.optimizer, state.params, key=key)
+        extra = dict(key=jax.random.fold_in(noise_key, 1), value=mean_loss, grad=gradient)
+        extra |= dict(value_fn=value, obj_fn=value, grad_fn=lambda params, number=0: jax.grad(value)(params))
+        updates, optimizer = chain.update(gradient, state.optimizer, state.params, **extra)
     return state._replace(
         params=optimizers.apply(state.params, updates),
         variables=variables,

@@ -1,5 +1,6 @@
 """How every test runs: on the CPU, with strict promotion of dtypes and shapes checked at each call."""
 
+import functools
 import importlib.metadata
 import os
 import shutil
@@ -23,10 +24,12 @@ os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_
 import beartype  # noqa: E402
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# Their dataclasses convert what they are given, such as the words of a command line, to the kind they declare.
+# Their dataclasses, and `sweep`, convert what they are given, such as the words of a command line, to the kind they
+# declare.
 CONVERTING = {
     "grokjax.config",
     "grokjax.models.decoder",
@@ -34,6 +37,7 @@ CONVERTING = {
     "grokjax.models.lstm",
     "grokjax.models.pooled",
     "grokjax.optimizers",
+    "grokjax.sweeps",
     "grokjax.tasks.custom",
     "grokjax.tasks.digits",
     "grokjax.tasks.mixture",
@@ -45,12 +49,20 @@ CONVERTING = {
 
 def typechecked(function):
     """`function` with its annotations checked at each call; an int will do where a float is asked for."""
-    if function.__name__ == "__init__" and function.__module__ in CONVERTING:
+    if function.__name__ in ("__init__", "sweep") and function.__module__ in CONVERTING:
         return function
     return beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))(function)
 
 
 jaxtyping.install_import_hook("grokjax", "conftest.typechecked")
+
+
+@pytest.fixture
+def two_places(monkeypatch):
+    """At least two places where runs train, also on a machine with one core: two threads that share it."""
+    from grokjax.sweeps import devices
+
+    monkeypatch.setattr(devices, "cores", functools.partial(max, 2, devices.cores()))
 
 
 def pytest_unconfigure(config):

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
+from grokjax.config import OTHER_NAMES, OTHER_VALUES, SENTENCES
 from grokjax.sweeps import devices, forecast
 from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, main
 from grokjax.sweeps.grid import COMPONENTS
@@ -26,6 +27,9 @@ from grokjax.sweeps.ongoing import Ongoing
 
 LONGEST = 30
 """Seconds after which an attempt hangs."""
+
+ELSEWHERE = [*OTHER_NAMES, *SENTENCES]
+"""What other projects call settings."""
 
 NUMBERS = ["0", "1", "2", "3", "5", "7", "11", "13", "16", "32", "64", "97", "0.1", "0.5", "1e-3", "1", "1.0"]
 EXTREMES = [
@@ -42,6 +46,26 @@ EXTREMES = [
     "1e-300",
     "2147483648",
     "9223372036854775808",
+    "1e5000",
+    "1e-5000",
+    "-1e999999999",
+    "1e999999999",
+    "1e-999999999",
+    "1e99999999999999999999",
+    "1e-999",
+    "1e-340",
+    "1e-46",
+    "9" * 5000,
+    "0." + "9" * 5000,
+    "0.44999999999999996",
+    "0.44999998807907104",
+    "0:1e5000:1",
+    "0:1:1e-5000",
+    "0:1e300:1",
+    "0:1e18:1e17",
+    "0:1:0.1",
+    "1e999999999:1e999999999:1",
+    "every:" + "9" * 5000,
 ]
 MALFORMED = [
     "",
@@ -78,6 +102,16 @@ STRANGE = [
     "{}",
     "../a",
     "a.py:b",
+    "task=a.py:b",
+    "task=a.py:b : seed=1",
+    "a: task=a.py:b; b: seed=1",
+    "a:b:c",
+    "ADD",
+    "Adam-W",
+    "+",
+    "*",
+    "-",
+    "/",
 ]
 TEXTS = [
     "add",
@@ -99,6 +133,7 @@ def command_line(draw: random.Random) -> list[str]:
     names = [*known, *known, *COMPONENTS, *SWEEP_FLAGS, *SWEEP_SWITCHES]
     flags = []
     for name in draw.choices(names, k=draw.randint(1, 5)):
+        name = draw.choice(ELSEWHERE) if draw.random() < 0.03 else name
         if name in ("out", "num_processes", "process_id", "coordinator", "dry_run", "help", "version"):
             continue
         flags.append(
@@ -111,7 +146,15 @@ def _misspelt(draw: random.Random, name: str) -> str:
     if draw.random() > 0.05:
         return name
     place = draw.randrange(len(name))
-    return draw.choice([name[:place] + name[place + 1 :], name[:place] + "x" + name[place:], name.upper(), name[::-1]])
+    return draw.choice(
+        [
+            name[:place] + name[place + 1 :],
+            name[:place] + "x" + name[place:],
+            name.upper(),
+            name.replace("_", "-"),
+            name[::-1],
+        ]
+    )
 
 
 def _value(draw: random.Random, name: str, known) -> str:
@@ -120,6 +163,9 @@ def _value(draw: random.Random, name: str, known) -> str:
     weights = [10, 4, 2, 2, 2]
     if choices:
         pools, weights = [*pools, list(map(str, choices))], [*weights, 30]
+        pools, weights = [*pools, [str(choice).title() for choice in choices]], [*weights, 5]
+    if name in OTHER_VALUES:
+        pools, weights = [*pools, list(OTHER_VALUES[name])], [*weights, 5]
     values = [draw.choice(draw.choices(pools, weights)[0]) for _ in range(draw.choices([1, 2, 3], [8, 1, 1])[0])]
     return ",".join(values)
 

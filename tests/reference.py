@@ -7,6 +7,7 @@ function that also takes complex numbers has the derivative Im f(x + i h d)/h al
 
 import jax
 import numpy as np
+import scipy.special
 
 EPSILON = float(np.finfo(np.float32).eps)
 
@@ -30,6 +31,16 @@ def linear(parameters, x):
 def relu(x):
     """The positive part, by the sign of the real part."""
     return np.where(x.real > 0, x, 0.0)
+
+
+ACTIVATIONS = {
+    "relu": relu,
+    "gelu": lambda x: x * (1 + scipy.special.erf(x / 2**0.5)) / 2,
+    "quadratic": lambda x: x * x,
+    "tanh": np.tanh,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "identity": lambda x: x,
+}
 
 
 def _affine(parameters, x):
@@ -70,9 +81,9 @@ def _attention(block, x, num_heads):
     return linear(block["output"], mixed)
 
 
-def _mlp(block, x, inner_norm, units):
+def _mlp(block, x, activation, inner_norm, units):
     """What the MLP adds, of the hidden units marked in [rows, 1, hidden]."""
-    return linear(block["mlp_out"], relu(inner_norm(linear(block["mlp_in"], x))) * units)
+    return linear(block["mlp_out"], activation(inner_norm(linear(block["mlp_in"], x))) * units)
 
 
 def _own_units(model, tokens, hidden):
@@ -110,7 +121,8 @@ def decoder_logits(model, params, tokens, counts=None, averages=None):
         if "mlp_in" in block:
             inner = norm(own, "norm_inner") if model.inner_norm else lambda hidden: hidden
             units = _own_units(model, tokens, block["mlp_in"]["kernel"].shape[1])
-            branches.append(("norm_mlp", lambda x, block=block, i=inner, u=units: _mlp(block, x, i, u)))
+            told = ACTIVATIONS[model.activation], inner, units
+            branches.append(("norm_mlp", lambda x, block=block, told=told: _mlp(block, x, *told)))
         for name, branch in branches:
             if model.norm == "pre":
                 x = x + branch(norm(own, name)(x))

@@ -1,30 +1,42 @@
 import dataclasses
+import shlex
+import warnings
+from decimal import Decimal
 from fractions import Fraction
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grokjax import other_names
 from grokjax.config import (
     HOST,
-    NEAR_MISSES,
+    OTHER_NAMES,
+    OTHER_VALUES,
     PROGRAM,
     RUN,
+    SENTENCES,
+    VALUE_SENTENCES,
     Config,
     ConfigError,
     check_settings,
     evaluated_steps,
+    folded,
     padded,
     parse_eval_at,
     program_part,
     run_part,
     setting,
     settings,
+    snapped,
     unknown_name,
 )
 from grokjax.models import MODELS, Decoder
 from grokjax.optimizers import OPTIMIZERS, Adam, AdamW, RmsProp, Sgd, SgdMomentum
+from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, parse
+from grokjax.sweeps.grid import COMPONENTS
 from grokjax.tasks import TASKS, Digits, Mixture, Modular
 from grokjax.training import STREAMS
 
@@ -117,7 +129,13 @@ def test_every_bound_of_every_setting_is_enforced(owner):
         (config, "steps", "1/0", "steps=1/0 is not a whole number. The default is 10000."),
         (config, "train_fraction", "half", "train_fraction=half is not a number. The default is 0.5."),
         (config, "train_fraction", True, "train_fraction=True is not a number. The default is 0.5."),
-        (config, "dropout", [0.1], "dropout=[0.1] is not a number. The default is 0.0."),
+        (
+            config,
+            "dropout",
+            [0.1],
+            "dropout=[0.1] holds several values, and one run has one of them. Try grokjax.sweep(config, dropout=...), "
+            "where they make an axis.",
+        ),
         (config, "train_fraction", float("nan"), "train_fraction=nan is not a finite number. The default is 0.5."),
         (config, "init_scale", "inf", "init_scale=inf is not a finite number. The default is 1.0."),
         (config, "stop_accuracy", float("nan"), "stop_accuracy=nan is not a finite number."),
@@ -135,19 +153,19 @@ def test_every_bound_of_every_setting_is_enforced(owner):
             "each:50",
             "eval_at=each:50 is not a rule for evaluated steps. Try --eval_at=every:50 or --eval_at=log:300.",
         ),
-        (Decoder, "norm", "Post", "norm=Post is not known. Did you mean post? Known: post, pre, none."),
+        (Decoder, "norm", "Posts", "norm=Posts is not known. Did you mean post? Known: post, pre, none."),
         (Decoder, "bias", "some", "bias=some is not known. Known: none, mlp, all."),
         (
             Decoder,
             "positions",
-            "learnt",
-            "positions=learnt is not known. Did you mean learned? Known: sinusoidal, learned.",
+            "learnd",
+            "positions=learnd is not known. Did you mean learned? Known: sinusoidal, learned.",
         ),
         (
             Decoder,
             "init_scheme",
-            "torch",
-            "init_scheme=torch is not known. Did you mean pytorch? Known: pytorch, nanda, flax, normal.",
+            "torchpy",
+            "init_scheme=torchpy is not known. Did you mean pytorch? Known: pytorch, nanda, flax, normal.",
         ),
         (
             Decoder,
@@ -251,7 +269,7 @@ def test_a_split_smaller_than_a_batch_is_refused():
         config(modulus=97, train_fraction=0.001, batch_size=512)
     assert str(error.value) == (
         "train_fraction=0.001 leaves 9 of 9409 rows of x+y mod 97 to train on, fewer than one batch of 512. "
-        "Try --train_fraction=0.3,0.5 or a smaller --batch_size."
+        "Try --train_fraction=0.06 or --batch_size=9."
     )
 
 
@@ -260,7 +278,7 @@ def test_a_split_with_no_training_row_is_refused(changed):
     with pytest.raises(ConfigError) as error:
         config(train_fraction=0.001, **changed)
     assert str(error.value) == (
-        "train_fraction=0.001 leaves 0 of 100 rows of x+y mod 10 to train on. Try --train_fraction=0.3,0.5."
+        "train_fraction=0.001 leaves 0 of 100 rows of x+y mod 10 to train on. Try --train_fraction=0.01."
     )
 
 
@@ -354,21 +372,192 @@ def test_a_name_used_elsewhere_is_answered_with_ours():
         str(unknown_name("setting", "d_model", known)) == "d_model is called width here. Try --width, in Python width=."
     )
     assert str(unknown_name("setting", "lr", known)).startswith("lr is called learning_rate here.")
+    assert str(unknown_name("setting", "D-Model", known)).startswith("D-Model is called width here.")
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest_and_all_known():
+def test_a_misspelt_name_is_answered_with_the_nearest_and_all_known_if_they_are_few():
     message = str(unknown_name("setting", "modulos", {"modulus", "width"}))
     assert message == "There is no setting 'modulos'. Did you mean modulus? Known: modulus, width."
     message = str(unknown_name("setting", "d_model", {"modulus"}))
     assert message == "There is no setting 'd_model'. Known: modulus."
+    many = {f"name_{i}" for i in range(50)} | {"modulus"}
+    assert str(unknown_name("flag", "modulos", many)) == (
+        "There is no flag 'modulos'. Did you mean modulus? --help lists all."
+    )
+    assert str(unknown_name("flag", "ü", many)) == "There is no flag 'ü'. --help lists all."
 
 
-def test_every_near_miss_leads_to_a_name_we_have():
-    ours = {"num_seeds", "out", "metrics"}
-    for owner in (Config, *TASKS.values(), *MODELS.values(), *OPTIMIZERS.values()):
-        ours |= set(settings(owner))
-    assert set(NEAR_MISSES.values()) <= ours
-    assert not set(NEAR_MISSES) & ours
+OURS = {*all_settings(), *SWEEP_FLAGS, *SWEEP_SWITCHES, *COMPONENTS}
+VALUES_OF = {name: field.metadata["names"] for name, field in all_settings().items()} | COMPONENTS
+
+
+def test_every_name_of_another_project_leads_to_a_name_we_have_and_has_one_answer():
+    assert set(OTHER_NAMES.values()) <= OURS
+    assert not {*OTHER_NAMES, *SENTENCES} & OURS
+    for table in ([other_names.SAME, other_names.SENTENCES], *tables_of_values()):
+        names = [folded(name) for part in table for others in part.values() for name in others.split()]
+        assert len(set(names)) == len(names)
+
+
+def tables_of_values():
+    """The tables of the values of each setting."""
+    for name in {*other_names.VALUES, *other_names.VALUE_SENTENCES}:
+        yield other_names.VALUES.get(name, {}), other_names.VALUE_SENTENCES.get(name, {})
+
+
+def test_every_value_of_another_project_leads_to_a_value_we_have():
+    for name, values in OTHER_VALUES.items():
+        for other, ours in values.items():
+            if name == "operation":
+                assert Modular(ours).operation == ours
+            else:
+                assert ours in VALUES_OF[name]
+            assert other not in map(folded, VALUES_OF[name])
+
+
+@pytest.mark.parametrize(
+    "text", sorted({*SENTENCES.values(), *(s for v in VALUE_SENTENCES.values() for s in v.values())})
+)
+def test_what_a_sentence_suggests_is_a_command_line_that_is_read(text):
+    suggested = [word.rstrip(".,;") for word in shlex.split(text.replace("'s ", "s ")) if word.startswith("--")]
+    for word in suggested:
+        name, equals, _ = word.removeprefix("--").partition("=")
+        if not equals and name in OURS - {*SWEEP_SWITCHES, "orthogonal_gradient"}:
+            continue  # which names a flag and suggests nothing
+        if ".py:" not in word:
+            assert parse(["sweep", word])
+
+
+def test_names_that_differ_in_case_and_hyphens_alone_are_one_name_and_no_two_of_ours_do():
+    assert Decoder(norm="PRE").norm == "pre" and AdamW(decay="Zero").decay == "zero"
+    assert config(loss="Cross-Entropy", batch_rule="FULL").loss == "cross_entropy"
+    assert Modular("Multiply").operation == "multiply"
+    assert Mixture("ADD", "Random-Symmetric").second_operation == "random_symmetric"
+    for names in (OURS, *(names for names in VALUES_OF.values() if names)):
+        assert len(set(map(folded, names))) == len(set(names))
+
+
+@pytest.mark.parametrize("value", [0.3, 1 / 3, 2**-20, 3 / 4096, 0.123456789, 1e-30, 12345678.9, 5e-324, 0.0, -0.0])
+def test_a_number_that_is_no_short_decimal_but_for_rounding_stays_what_it_is(value):
+    assert repr(snapped(value)) == repr(value)
+
+
+@given(st.integers(1, 10**8 - 1), st.integers(-30, 30))
+def test_a_number_of_eight_digits_stays_and_what_rounding_makes_of_it_is_read_as_it(digits, power):
+    value = float(f"{digits}e{power}")
+    assert snapped(value) == value
+    for factor in (1 + 2**-52, 1 - 2**-50, 1 + 2**-44):
+        assert snapped(value * factor) == value
+
+
+@pytest.mark.parametrize("axis", [np.arange(0.3, 0.81, 0.05), np.linspace(0.3, 0.8, 11), np.linspace(0, 1, 11)[3:9]])
+def test_axes_of_numpy_are_read_as_the_decimals_that_are_meant(axis):
+    for dtype in (np.float64, np.float32):
+        for value in axis.astype(dtype):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read = config(modulus=97, train_fraction=value).train_fraction
+            assert read == round(float(value), 4) and len(repr(read)) <= 4
+
+
+def test_a_configuration_warns_of_a_number_that_it_reads_as_another():
+    with pytest.warns(UserWarning, match="^train_fraction=0.44999999999999996 is read as 0.45.$"):
+        made = config(modulus=20, train_fraction=0.44999999999999996)
+    assert made.num_train == 180 and made == config(modulus=20, train_fraction=0.45)
+    with pytest.warns(UserWarning, match="weight_decay=0.30000000000000004 is read as 0.3"):
+        assert AdamW(weight_decay=0.1 + 0.2).weight_decay == 0.3
+    with pytest.warns(UserWarning, match="steps=99.99999999999999 is read as 100"):
+        assert config(steps=99.99999999999999).steps == 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config(train_fraction=1 / 3, init_scale=np.float32(0.5))
+
+
+@pytest.mark.parametrize(
+    "text", ["1e5000", "1e-5000", "1e999999999", "-1e999999999", "1e99999999999999999999", "9" * 5000]
+)
+@pytest.mark.parametrize("name", ["seed", "steps", "init_scale", "train_fraction", "stop_loss"])
+def test_a_number_beyond_all_floats_is_refused_at_once(name, text):
+    for value in (text, Decimal(text) if len(text) < 13 else text):
+        with pytest.raises(ConfigError, match=f"^{name}=(-?[19]|inf)"):
+            config(**{name: value})
+
+
+@pytest.mark.parametrize("value", [1e-46, 1e-39, 1e39, "1e-999", "1e999", "1e-350", "1e-50"])
+@pytest.mark.parametrize(("make", "name"), [(AdamW, "learning_rate"), (config, "init_scale")])
+def test_a_number_that_float32_does_not_hold_is_refused(make, name, value):
+    with pytest.raises(ConfigError, match=f"^{name}=.* is out of range"):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize("text", ["every:" + "9" * 5000, "log:99999999999", "every:1000000001"])
+def test_a_rule_for_evaluated_steps_with_a_huge_number_is_refused(text):
+    with pytest.raises(ConfigError, match="Try --eval_at=every:50"):
+        config(eval_at=text)
+
+
+TASKS_TO_SPLIT = st.one_of(
+    st.builds(Modular, modulus=st.integers(2, 30)),
+    st.builds(Mixture, modulus=st.sampled_from([3, 5, 11]), second_rows=st.integers(0, 9)),
+    st.builds(Modular, operation=st.just("random"), modulus=st.integers(2, 8)),
+)
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    TASKS_TO_SPLIT,
+    st.one_of(
+        st.fixed_dictionaries({"train_rows": st.integers(1, 1000)}),
+        st.fixed_dictionaries({"train_fraction": st.integers(1, 100).map(lambda n: n / 100)}),
+    ),
+    st.integers(1, 700),
+    st.sampled_from(["shuffled", "full", "fixed", "stream"]),
+    st.sampled_from([None, 1, 3]),
+    st.integers(0, 100),
+)
+def test_what_a_refused_split_suggests_is_accepted(task, split, batch_size, rule, min_batches, outliers):
+    given_values = split | dict(
+        task=task, batch_size=batch_size, batch_rule=rule, min_batches=min_batches, outliers=outliers
+    )
+    try:
+        config(**given_values)
+        return
+    except ConfigError as error:
+        said = str(error)
+    for flag in said[said.index("Try") :].removesuffix(".").split():
+        if flag.startswith("--") and flag != "--task=digits":
+            name, _, value = flag.removeprefix("--").rstrip(",").partition("=")
+            changed = config(**(given_values | {name: value}))
+            assert changed.num_train
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional=dict(
+            seed=st.integers(-1, 5),
+            train_fraction=st.sampled_from([0.0, 0.01, 0.3, "0.5", 1.0]),
+            epochs=st.sampled_from([None, 3]),
+            steps=st.sampled_from([0, 5, 70]),
+            task=st.sampled_from([Modular(modulus=5), Modular(modulus=11), "add"]),
+            optimizer=st.sampled_from([AdamW(weight_decay=0.5), Sgd()]),
+            eval_at=st.sampled_from(["every:7", "log:9", "x"]),
+            batch_rule=st.sampled_from(["full", "stream"]),
+            dropout=st.sampled_from([0.1, 1.0]),
+        ),
+    )
+)
+def test_a_configuration_with_values_replaced_is_a_new_one_with_these_values(changes):
+    def made(make):
+        try:
+            return make()
+        except ConfigError as error:
+            return str(error)
+
+    base = config()
+    one, other = made(lambda: base.replaced(changes)), made(lambda: dataclasses.replace(base, **changes))
+    assert one == other or isinstance(one, str) and isinstance(other, str)  # of several faults, either may be told
 
 
 def test_streams_take_the_run_s_seed_unless_pinned():
@@ -412,12 +601,12 @@ def test_the_training_rows_are_a_fraction_or_a_count():
         (
             dict(train_rows=100),
             "train_rows=100 leaves 100 of 100 rows of x+y mod 10 to train on, none to validate on. "
-            "Try --train_fraction=0.3,0.5.",
+            "Try --train_rows=50.",
         ),
         (
             dict(outliers=51),
             "outliers=51 is out of range: train_fraction=0.5 leaves 50 of 100 rows of x+y mod 10 to train on. "
-            "Try fewer outliers.",
+            "Try --outliers=50 or --train_fraction=0.51.",
         ),
         (
             dict(batch_rule="stream"),
@@ -427,7 +616,7 @@ def test_the_training_rows_are_a_fraction_or_a_count():
         (
             dict(task=Mixture(modulus=10, second_rows=5), train_fraction=1.0),
             "train_fraction=1.0 leaves 105 of 200 rows of x+y and random labels mod 10 to train on, none to "
-            "validate on. Try --train_fraction=0.3,0.5.",
+            "validate on. Try --train_fraction=0.5.",
         ),
         (dict(metrics=[3]), "metrics=[3] is no list of names. Try metrics=['tensor_norms'] or {'mine': function}."),
     ],

@@ -7,13 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
+import fuzz_meta
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 mpl.use("Agg")
 
-from grokjax import results  # noqa: E402
+from grokjax import command, results  # noqa: E402
 from grokjax.analysis.statistics import Estimate  # noqa: E402
 from grokjax.claims import Part, judge_all, presets_in, registry  # noqa: E402
 from grokjax.config import evaluated_steps  # noqa: E402
@@ -28,15 +29,15 @@ NO_SWEEPS = {"benchmark", "torch_models", "torch_peer", "torch_worker", "pku", "
 
 
 def presets_of(script):
-    """The keywords that a script calls `grokjax.sweeps.flags.main` with."""
+    """The keywords that a script calls `grokjax.command.main` with."""
     told, known = {}, set(sys.modules)
-    kept = flags.main
-    flags.main = lambda **keywords: told.update(keywords)
+    kept = command.main
+    command.main = lambda **keywords: told.update(keywords)
     sys.path.insert(0, str(script.parent))
     try:
         runpy.run_path(str(script), run_name="__main__")
     finally:
-        flags.main = kept
+        command.main = kept
         sys.path.remove(str(script.parent))
         for module in set(sys.modules) - known:  # figures have scripts of the same names
             del sys.modules[module]
@@ -243,8 +244,42 @@ def test_an_interval_without_bounds_is_shown(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "figures")
     numbers = importlib.import_module("report").numbers
     for low, high, told in ((-np.inf, np.inf, " [×0, ×∞]"), (np.inf, np.inf, "")):
-        part = Part("p=31", "ln ratio", Estimate(np.inf, low, high, 1.0, 6), "inconclusive")
+        part = Part("p=31", "ln ratio", Estimate(np.inf, low, high, 1.0, 6, np.inf), "inconclusive")
         assert numbers(part) == f"p=31: ×∞{told}, 6 runs"
+
+
+def test_a_report_shows_what_is_known_and_no_number_where_nothing_is(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    report = importlib.import_module("report")
+    inf, two, four = np.inf, np.log(2), np.log(4)
+    for value, most, told in (
+        (two, two, "×2"),
+        (two, inf, "> ×2"),
+        (-inf, -two, "< ×0.5"),
+        (two, four, "×2 to ×4"),
+    ):
+        part = Part("p=31", "ln ratio", Estimate(value, -inf, inf, 1.0, 6, most), "inconclusive")
+        assert report.numbers(part) == f"p=31: {told} [×0, ×∞], 6 runs"
+    part = Part("p=31", "ln ratio", Estimate(-inf, -inf, inf, 1.0, 6, inf), "inconclusive", unknown="neither got there")
+    assert report.measured(part) == "p=31: not known (neither got there): inconclusive"
+
+
+def test_a_result_of_processes_with_different_versions_names_them_all(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    arrays, meta = fuzz_meta.small()
+    results.write(tmp_path / "width-quick.npz", arrays, meta | {"versions": [{"jax": "1"}, {"jax": "2"}]})
+    (row,) = importlib.import_module("report").result_rows([tmp_path], tmp_path / "R.md")
+    assert row.endswith("| jax 1, jax 2 |")
+
+
+def test_what_is_expected_does_not_contradict_a_claim_that_there_is_no_effect(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "figures")
+    expected = importlib.import_module("report").expected
+    rules = registry()
+    assert expected(rules["PKU-2"]) == "above ×1: ×1.25 or more"
+    assert expected(rules["PKU-5"]) == "above ×1: ×1.25 or more<br>Transformer: below ×1.25<br>LSTM: below ×1.25"
+    assert expected(rules["PKU-7"]) == "above +0.0: +10.0 or more<br>decay .05 less Adam 1e-4: within ±5.0"
+    assert expected(rules["PKU-11"]) == "above ×1: ×2 or more<br>p=31, K=3: below ×2"
 
 
 def test_a_report_of_nothing_says_what_to_run(monkeypatch, tmp_path):

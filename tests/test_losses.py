@@ -125,6 +125,32 @@ def test_stablemax_is_what_its_formula_says():
     assert slope == -0.5, "log s has slope 1 at 0 from both sides, and the two classes share it"
 
 
+def loss_and_gradient(logits, loss="cross_entropy", dtype="float32"):
+    """Of one answer of two classes, the first one right."""
+    logits, labels = jnp.array([[logits]], jnp.float32), jnp.array([[0]])
+    value, slope = jax.value_and_grad(lambda z: losses.answer_losses(z, labels, loss, dtype)[0, 0])(logits)
+    return float(value), slope[0, 0].tolist()
+
+
+def test_where_a_loss_rounds_to_nothing_the_other_classes_keep_their_gradient():
+    loss, (right, other) = loss_and_gradient([20.0, 0.0])
+    assert loss == right == 0 and other == pytest.approx(math.exp(-20), rel=1e-6) == pytest.approx(2.06e-9, rel=1e-3)
+    assert loss_and_gradient([17.0, 0.0])[0] == 0 < loss_and_gradient([16.0, 0.0])[0]
+    assert loss_and_gradient([16.7, 0.0])[0] == 0 < loss_and_gradient([16.6, 0.0])[0] < 2 * 6e-8, "5.96e-8 is the bound"
+    assert loss_and_gradient([37.0, 0.0], dtype="float64")[0] == 0 < loss_and_gradient([36.0, 0.0], dtype="float64")[0]
+
+
+def test_the_probability_of_stablemax_rounds_to_one_too_though_much_later():
+    def of(*logits):
+        loss, (right, other) = loss_and_gradient(list(logits), "stablemax")
+        assert other > 0
+        return loss, right
+
+    assert of(1e4, -1e4) == of(4200.0, -4200.0) == of(3.4e7, 0.0) == (0, 0)
+    assert of(4000.0, -4000.0)[1] < 0 and of(1e7, 0.0)[1] < 0
+    assert of(4000.0, -4000.0)[0] == 0 < of(1400.0, -1400.0)[0]
+
+
 def test_float64_sees_losses_that_float32_rounds_to_nothing():
     logits, labels = jnp.array([[[30.0, 0.0, 0.0]]]), jnp.array([[0]])
     expected = 2 * math.exp(-30)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import reference
 
-from grokjax import metrics, training
+from grokjax import losses, metrics, training
 from grokjax.config import Config, ConfigError
 from grokjax.models import Decoder, Mlp
 from grokjax.optimizers import Sgd
@@ -170,6 +170,15 @@ def test_the_parts_of_a_mixture_are_measured_apart_and_random_rows_do_not_valida
     assert np.isnan(run.measured[f"val_loss.{second}"])
 
 
+def test_of_a_collapsed_row_the_right_class_has_no_gradient_and_the_others_have():
+    logits, labels = jnp.array([[[20.0, 0.0]], [[16.0, 0.0]], [[0.0, 20.0]]]), jnp.zeros((3, 1), jnp.int32)
+    collapsed = metrics.softmax_collapse(logits, labels, "float32")
+    slope = jax.grad(lambda z: losses.cross_entropy(z, labels).sum())(logits)[:, 0]
+    assert collapsed.tolist() == [1, 0, 0]
+    assert ((slope[:, 0] == 0) == (collapsed == 1)).all() and (slope[:, 1] > 0).all()
+    assert slope[0, 1] == pytest.approx(np.exp(-20), rel=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_softmax_collapse_counts_the_rows_whose_sum_is_exactly_one_at_the_right_class(dtype):
     told = config(task=modular("add", 7), metrics=("softmax_collapse",), loss_dtype=dtype, output_scale=60.0)
@@ -201,6 +210,22 @@ def test_weight_noise_acts_in_training_alone():
     assert not np.array_equal(quiet.state.params["output"], noisy.state.params["output"])
     losses, _ = noisy.answers(noisy.state.params)
     assert noisy.measured["train_loss"] == pytest.approx(losses[noisy.train].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("modulus", [7, 8])
+def test_the_gini_metric_is_the_measure_of_the_same_name(modulus):
+    from grokjax.analysis import groups, spectra
+    from grokjax.analysis.gini import gini
+
+    run = Run(config(task=modular("add", modulus, "a o b ="), metrics=("gini",)), 2)
+    group = groups.cyclic(modulus)
+    by_map = spectra.output_spectrum(spectra.output_map(run.state.params), group)
+    by_embedding = spectra.embedding_spectrum(run.state.params["embedding"], group)
+    assert run.measured["gini.output_map"] == pytest.approx(float(gini(by_map)), rel=1e-4)
+    assert run.measured["gini.embedding"] == pytest.approx(float(gini(by_embedding)), rel=1e-4)
+    assert run.measured["gini.embedding"] > 0.01
+    with pytest.raises(ConfigError, match="gini needs a parameter 'embedding', and this model has kernel"):
+        metrics.gini({"kernel": jnp.ones((3, 2))}, jnp.zeros((4, 1), jnp.int32))
 
 
 def my_norm(params):
@@ -255,4 +280,4 @@ def test_a_metric_that_cannot_be_is_refused(asked, message):
 
 
 def test_every_metric_of_ours_is_tested_here_by_name():
-    assert set(EVERYTHING) | {"parts", "softmax_collapse"} == set(metrics.METRICS)
+    assert set(EVERYTHING) | {"parts", "softmax_collapse", "gini"} == set(metrics.METRICS)

@@ -359,7 +359,7 @@ def test_a_custom_optimizer_is_its_chain_and_its_hyperparameters_are_declared():
     ("make", "message"),
     [
         (lambda: custom(lambda h: None, dropout=0.1), "dropout is the name of something else already."),
-        (lambda: custom(lambda h: None, lamb="x"), "lamb=x is not a number."),
+        (lambda: custom(lambda h: None, lamb="x"), "lamb=x is not a finite number."),
         (lambda: custom(lambda h: None, chain=1.0), "chain is the name of something else already."),
         (lambda: custom(lambda h: None, **{"a b": 1.0}), "'a b' is no name."),
         (lambda: custom(3), "custom was given 3, no function."),

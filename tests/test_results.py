@@ -1,13 +1,18 @@
 import errno
+import inspect
+import io
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
+import fuzz_meta
 import numpy as np
 import pandas as pd
 import pytest
+from fuzz_meta import as_schema_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -82,7 +87,7 @@ def test_what_is_written_is_read_back_to_the_bit(file):
     arrays, meta = small([GROKS, AT_ONCE, MEMORISES, None])
     got, got_meta = results.read(file)
     assert set(got) == set(arrays) and all(same(got[n], arrays[n]) for n in arrays)
-    assert got_meta["schema"] == 1 and {k: got_meta[k] for k in meta} == meta
+    assert got_meta["schema"] == 2 and {k: got_meta[k] for k in meta} == meta
 
 
 @settings(max_examples=40, deadline=None)
@@ -196,10 +201,196 @@ def test_pickled_objects_are_never_loaded(tmp_path):
 def test_another_schema_is_refused_by_number(file, tmp_path):
     with np.load(file) as archive:
         arrays = dict(archive)
-    arrays["meta"] = np.array(json.dumps(json.loads(arrays["meta"].item()) | {"schema": 2}))
-    np.savez(tmp_path / "newer.npz", **arrays)
-    with pytest.raises(ResultError, match="has schema 2 and this version of grokjax reads schema 1"):
-        results.read(tmp_path / "newer.npz")
+    for schema in (3, 0, True, 1.5, "2", None, [2]):
+        arrays["meta"] = np.array(json.dumps(json.loads(arrays["meta"].item()) | {"schema": schema}))
+        np.savez(tmp_path / "newer.npz", **arrays)
+        with pytest.raises(ResultError, match="has schema .* and this version of grokjax reads schema 1, 2"):
+            results.read(tmp_path / "newer.npz")
+
+
+def with_meta(file, change, schema=2):
+    """A copy of a result, by hand and plain NumPy, in whose meta something is changed."""
+    arrays, meta = results.read(file)
+    if schema == 1:
+        meta = as_schema_1(meta, arrays)
+    change(meta)
+    copy = file.with_name("edited.npz")
+    np.savez(copy, **arrays, meta=np.array(json.dumps(meta)))
+    return copy
+
+
+EDITS = {
+    "dims of two axes of equal length swapped": lambda m: m["dims"].update(
+        val_accuracy=["seed", "train_fraction", "step"]
+    ),
+    "a setting changed": lambda m: m["config"].update(modulus=96),
+    "a field added": lambda m: m.update(note="hello"),
+    "a field removed": lambda m: m.pop("long_name"),
+    "the checksum removed": lambda m: m.pop("checksum"),
+    "the checksum of another type": lambda m: m.update(checksum=7),
+    "declared to be of schema 1, which has no checksum": lambda m: (m.update(schema=1), m.pop("checksum")),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_meta_is_refused(file, edit):
+    with pytest.raises(ResultError, match="edited.npz is damaged: .* Restore it from a copy"):
+        results.load(with_meta(file, EDITS[edit]))
+    assert results.load(with_meta(file, lambda meta: None)).equals(results.load(file))
+
+
+def test_two_arrays_cannot_change_places(file, tmp_path):
+    arrays, meta = results.read(file)
+    swapped = arrays | {"train_loss": arrays["val_loss"], "val_loss": arrays["train_loss"]}
+    np.savez(tmp_path / "swapped.npz", **swapped, meta=np.array(json.dumps(meta)))
+    with pytest.raises(ResultError, match="the values of train_loss, val_loss are not those"):
+        results.read(tmp_path / "swapped.npz")
+
+
+def test_a_result_of_schema_1_is_read_and_written_again_as_schema_2(file):
+    old = with_meta(file, lambda meta: None, schema=1)
+    arrays, meta = results.read(old)
+    assert meta["schema"] == 1 and "checksum" not in meta
+    assert results.load(old).equals(results.load(file))
+    results.write(old, arrays, meta)
+    assert results.read(old)[1] == results.read(file)[1]
+
+
+def test_the_results_that_ship_can_be_read():
+    paths = sorted((Path(__file__).parents[1] / "results" / "reference").glob("*.npz"))
+    assert len(paths) > 20 and all(results.read(path)[1]["schema"] in results.READS for path in paths)
+
+
+MISTYPED = {
+    "coords": 7,
+    "params": 3,
+    "dims": {"seed": [["seed"]]},
+    "long_name": ["seed"],
+    "units": {"seed": 1},
+    "config": "none",
+    "axes": {"seed": []},
+    "seeds": {"split": ["0"]},
+    "versions": 1,
+    "lanes": [None],
+    "wall_seconds": "1",
+    "run_steps": 1.5,
+    "trained_by": [{"wall_seconds": 1}],
+    "checksums": {"seed": None},
+}
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_a_field_of_the_wrong_type_is_named_in_one_sentence(file, name):
+    wrong = with_meta(file, lambda meta: meta.update({name: MISTYPED[name]}), schema=1)
+    for reads in (results.load, lambda path: results.params(path, seed=0, train_fraction=0.3)):
+        with pytest.raises(ResultError, match=f"edited.npz is damaged: its meta has {name}=.*, which must be ") as told:
+            reads(wrong)
+        assert len(str(told.value).splitlines()) == 1
+    arrays, meta = small([GROKS, GROKS])
+    if name != "checksums":
+        with pytest.raises(ResultError, match=f"was not written: its meta has {name}="):
+            results.write(file, arrays, meta | {name: MISTYPED[name]})
+        with pytest.raises(ResultError, match=f"are no result: its meta has {name}="):
+            results.to_dataset(arrays, meta | {name: MISTYPED[name]})
+
+
+def test_a_coordinate_that_is_not_there_is_named(file):
+    with pytest.raises(ResultError, match="the coordinates width are missing"):
+        results.load(with_meta(file, lambda meta: meta["coords"].append("width"), schema=1))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_meta_edited_at_random_is_refused_or_gives_the_right_data(seed):
+    found = fuzz_meta.fuzz(50, seed)
+    assert not found["wrong"] and found["schema 2: refused"] > 35
+
+
+# --- what is read is looked at first
+
+
+def test_what_is_no_path_to_a_regular_file_is_refused_in_a_sentence(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    code = r"""
+import sys, numpy as np
+from grokjax import results
+calls = [results.load, results.peek, results.read, results.params, lambda p: results.write(p, {}, {}),
+         lambda p: results.write_params(p, "a", {}, step=1)]
+for call in calls:
+    for path in (None, 3, ["a.npz"], b"a.npz", np.zeros(2)):
+        try: call(path)
+        except results.ResultError as error: assert "is not a path" in str(error), error
+        else: raise SystemExit(f"{path!r} was taken")
+for call in calls[:4]:
+    for path in ("", "/dev/zero", sys.argv[1], "a\0.npz", "x" * 5000):
+        try: call(path)
+        except results.ResultError as error: assert len(str(error).splitlines()) == 1, error
+        else: raise SystemExit(f"{path!r} was taken")
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "pipe"], capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+
+
+def bomb(path, name, header, content=b""):
+    """Adds an array to an NPZ: a header, and content that need not be what it says."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"fortran_order": False} | header)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}.npy", stream.getvalue() + content)
+
+
+def test_nothing_but_meta_is_unpacked_of_a_file_whose_arrays_do_not_fit(file, monkeypatch, tmp_path):
+    np.savez_compressed(tmp_path / "other.npz", x=np.zeros(2**22))
+    arrays, meta = results.read(file)
+    larger = arrays | {"val_loss": np.zeros((2, 2, 2**20), np.float32)}
+    np.savez_compressed(tmp_path / "larger.npz", **larger, meta=np.array(json.dumps(meta)))
+    more = arrays | {"more": np.zeros(2**22)}
+    np.savez_compressed(tmp_path / "more.npz", **more, meta=np.array(json.dumps(meta)))
+    another = arrays | {"run_id": np.full((2, 2), "x" * 2**18)}
+    np.savez_compressed(tmp_path / "another.npz", **another, meta=np.array(json.dumps(meta)))
+    whole = np.lib.format.read_array
+
+    def only_meta(stream, **keywords):
+        array = whole(stream, **keywords)
+        assert array.nbytes < 2**18 and array.shape == ()
+        return array
+
+    monkeypatch.setattr(np.lib.format, "read_array", only_meta)
+    said = {
+        "larger": "val_loss has",
+        "more": "dimensions of more",
+        "another": "values of run_id are",
+        "other": "no 'meta'",
+    }
+    for name, told in said.items():
+        with pytest.raises(ResultError, match=told):
+            results.load(tmp_path / f"{name}.npz")
+
+
+def test_a_header_that_does_not_fit_its_content_is_refused(tmp_path):
+    for header in ({"shape": (2**40,), "descr": "<f8"}, {"shape": (1,), "descr": "<U99999999"}):
+        path = tmp_path / "lies.npz"
+        path.unlink(missing_ok=True)
+        bomb(path, "meta", header, bytes(2**20))
+        with pytest.raises(ResultError, match="meta.npy is not the plain array that it says it is"):
+            results.load(path)
+
+
+def test_a_meta_larger_than_any_is_refused_before_it_is_unpacked(file, monkeypatch):
+    monkeypatch.setattr(results, "MOST_META", 1000)
+    with pytest.raises(ResultError, match="its 'meta' unpacks to .* MiB"):
+        results.load(file)
+    with pytest.raises(ResultError, match="was not written: its meta takes"):
+        results.write(file, *small([GROKS, GROKS]))
+
+
+def test_what_does_not_fit_into_memory_is_refused(file, monkeypatch):
+    results.write_params(file.parent / "kept", "run0", {"w": np.zeros(10**6)}, step=40)
+    monkeypatch.setattr(results, "_memory", lambda: 10**6)
+    with pytest.raises(ResultError, match="run0.npz unpacks to 7.6 MiB, more than the 1.0 MiB of memory"):
+        results.params(file, train_fraction=0.3, seed=0)
+    monkeypatch.setattr(results, "_memory", lambda: 10)
+    with pytest.raises(ResultError, match="add.npz unpacks to .* of memory of this machine"):
+        results.load(file)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
@@ -486,7 +677,7 @@ TREE = {
 
 
 def test_the_parameters_of_one_run_come_back_as_they_were(file):
-    results.write_params(file.parent / "kept", "run2", TREE)
+    results.write_params(file.parent / "kept", "run2", TREE, step=40)
     tree = results.params(file, train_fraction=0.5, seed=0)
     assert tree.keys() == TREE.keys() and same(tree["embed"], TREE["embed"])
     assert same(tree["block_0"]["w_q"], TREE["block_0"]["w_q"])
@@ -494,14 +685,14 @@ def test_the_parameters_of_one_run_come_back_as_they_were(file):
 
 
 def test_numbers_select_with_a_tolerance(file):
-    results.write_params(file.parent / "kept", "run0", TREE)
+    results.write_params(file.parent / "kept", "run0", TREE, step=40)
     assert results.params(file, train_fraction=0.1 + 0.2, seed=np.int64(0)).keys() == TREE.keys()
     assert results.params(file, train_fraction=np.float32(0.3), seed=0.0).keys() == TREE.keys()
 
 
 def test_zipped_coordinates_select_too(tmp_path):
     results.write(tmp_path / "zipped.npz", *zipped())
-    results.write_params(tmp_path / "kept", "a", TREE)
+    results.write_params(tmp_path / "kept", "a", TREE, step=40)
     assert results.params(tmp_path / "zipped.npz", optimizer="adamw", learning_rate=1e-3).keys() == TREE.keys()
     with pytest.raises(ResultError, match="2 runs of .* match, .* select also by optimizer"):
         results.params(tmp_path / "zipped.npz", optimizer="adamw")
@@ -530,7 +721,7 @@ def test_parameters_that_were_not_kept_or_are_lost_say_why(file, tmp_path):
 
 
 def test_damaged_parameters_are_refused(file):
-    path = results.write_params(file.parent / "kept", "run0", TREE)
+    path = results.write_params(file.parent / "kept", "run0", TREE, step=40)
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         content[archive.infolist()[0].header_offset + 60] ^= 255
@@ -541,9 +732,73 @@ def test_damaged_parameters_are_refused(file):
 
 def test_parameters_that_cannot_be_stored_are_refused_and_leave_nothing(tmp_path):
     with pytest.raises(ResultError, match="'a/b' is no key"):
-        results.write_params(tmp_path, "run0", {"a/b": np.zeros(1)})
+        results.write_params(tmp_path, "run0", {"a/b": np.zeros(1)}, step=40)
     with pytest.raises(ResultError, match="x has dtype object"):
-        results.write_params(tmp_path, "run0", {"x": None})
+        results.write_params(tmp_path, "run0", {"x": None}, step=40)
     with pytest.raises(ResultError, match="cannot name a file"):
-        results.write_params(tmp_path, "../run0", TREE)
+        results.write_params(tmp_path, "../run0", TREE, step=40)
     assert not list(tmp_path.iterdir())
+
+
+def test_parameters_copied_over_another_runs_are_refused_and_say_whose_they_are(file):
+    kept = file.parent / "kept"
+    for run_id in ("run0", "run1"):
+        results.write_params(kept, run_id, TREE, step=40)
+        for step in (10, 20):
+            results.write_params(kept, run_id, TREE, step=step, final=False)
+    wanted = dict(train_fraction=0.3, seed=0)
+    assert results.params(file, **wanted).keys() == results.params(file, step=10, **wanted).keys() == TREE.keys()
+    for copied, over, step, told in (
+        ("run1", "run0", None, "of run run1 at step 40, not those of run run0 at step 40"),
+        ("run0-20", "run0", None, "of run run0 at step 20, not those of run run0 at step 40"),
+        ("run0-20", "run0-10", 10, "of run run0 at step 20, not those of run run0 at step 10"),
+        ("run1-10", "run0-10", 10, "of run run1 at step 10, not those of run run0 at step 10"),
+    ):
+        (kept / f"{over}.npz").write_bytes((kept / f"{copied}.npz").read_bytes())
+        with pytest.raises(ResultError, match=f"{over}.npz holds the parameters {told}"):
+            results.params(file, step=step, **wanted)
+
+
+def test_parameters_of_older_versions_which_do_not_say_whose_they_are_can_be_read(file):
+    (file.parent / "kept").mkdir()
+    np.savez(file.parent / "kept" / "run0.npz", **{"block_0/w_q": np.arange(3)})
+    assert same(results.params(file, train_fraction=0.3, seed=0)["block_0"]["w_q"], np.arange(3))
+
+
+@pytest.mark.parametrize("named", ["/etc", "../kept", "kept/../../kept", ".", "", "a\0"])
+def test_parameters_are_not_read_from_elsewhere(tmp_path, named):
+    home = tmp_path / "home"
+    arrays, meta = small([GROKS, GROKS])
+    results.write(home / "add.npz", arrays, meta | {"params": named})
+    results.write_params(tmp_path / "kept", "run0", TREE, step=40)
+    with pytest.raises(ResultError, match="which does not lie beside it|written without final parameters"):
+        results.params(home / "add.npz", train_fraction=0.3)
+
+
+def test_a_part_of_a_sweep_has_its_parameters_beside_the_whole(tmp_path, monkeypatch):
+    arrays, meta = small([GROKS, GROKS])
+    results.write(tmp_path / "add.parts" / "0-of-2.npz", arrays, meta | {"params": "../kept"})
+    results.write_params(tmp_path / "kept", "run0", TREE, step=40)
+    monkeypatch.chdir(tmp_path)
+    assert results.params("add.parts/0-of-2.npz", train_fraction=0.3).keys() == TREE.keys()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (dict(step="10"), "step='10' is not a whole number"),
+        (dict(step=1.5), "step=1.5 is not a whole number"),
+        (dict(step=True), "step=True is not a whole number"),
+        (dict(step=10), "has no snapshot of run run0 at step 10, only 20"),
+        (dict(seed=[0, 1]), r"seed=\[0, 1\] is not one value"),
+        (dict(seed=None), "seed=None is not one value"),
+        (dict(seed=10**400), "No run of .* has seed=10"),
+        (dict(seed="0"), "No run of .* has seed=0"),
+    ],
+)
+def test_what_selects_no_run_is_answered_in_a_sentence(file, asked, told):
+    results.write_params(file.parent / "kept", "run0", TREE, step=20, final=False)
+    (file.parent / "kept" / "run0-x.npz").write_text("foreign")
+    keywords = {"step": asked["step"]} if "step" in asked else {}
+    with pytest.raises(ResultError, match=told):
+        inspect.unwrap(results.params)(file, **keywords, train_fraction=0.3, seed=asked.get("seed", 0))

@@ -1,7 +1,9 @@
 """Every script runs at a tiny size, as its user would call it."""
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,10 @@ import pytest
 import grokjax as gj
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "experiments"))
+
+import benchmark  # noqa: E402
+
 TINY = ["--modulus=11", "--width=16", "--num_heads=2", "--batch_size=32", "--steps=40", "--num_devices=1"]
 
 
@@ -51,3 +57,38 @@ def test_the_benchmark_prints_a_line_of_json_per_configuration():
     (row,) = map(json.loads, told.splitlines())
     assert row["run_steps_per_second"] > 0 and 0 < row["share_of_peak"] < 1
     assert row["operations_per_second"] == pytest.approx(row["run_steps_per_second"] * row["step_operations"])
+
+
+def test_the_benchmark_reads_every_flag_that_its_help_lists_of_a_sweep(monkeypatch, capsys):
+    measured = []
+    monkeypatch.setattr(benchmark, "measure", lambda *given: measured.append(given) or {})
+    monkeypatch.setattr(benchmark, "COLUMNS", {"workload": lambda row: ""})
+
+    def said(*arguments):
+        monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
+        with pytest.raises(SystemExit) if arguments == ("--help",) else contextlib.nullcontext():
+            benchmark.main()
+        return capsys.readouterr().out
+
+    listed = said("--help").partition("The sweep:")[2].partition("The task:")[0]
+    tried = {
+        "preset": "own",
+        "num_seeds": "2",
+        "zip": "seed,steps",
+        "variant": "a: steps=5; b: steps=6",
+        "metrics": "weight_norm",
+        "lanes": "1",
+        "num_devices": "1",
+        "json": "true",
+        "brief": "true",
+    }
+    assert set(re.findall(r"^  --(\w+)", listed, re.M)) == {*tried, "against"}
+    for name, value in tried.items():
+        more = ["--seed=0,1", "--steps=5,6"] if name == "zip" else []
+        said("--preset=own", f"--{name}={value}", *TINY[:4], *more)
+    assert len(measured) == len(tried) + 3
+    for name in sorted(benchmark.WITHOUT):
+        monkeypatch.setattr(sys, "argv", ["benchmark", f"--{name}=1"])
+        with pytest.raises(SystemExit):
+            benchmark.main()
+        assert f"There is no flag '{name}'." in capsys.readouterr().err

@@ -112,6 +112,8 @@ REFUSED = {
     "precision=bfloat16": dict(precision="bfloat16"),
     "norm_kind=batch": dict(model=gj.models.Decoder(num_layers=1, width=16, num_heads=2, norm_kind="batch")),
     "with norms": dict(model=gj.models.Decoder(num_layers=1, width=16, num_heads=2, mlp_width=0)),
+    "activation=gelu": dict(model=gj.models.Decoder(num_layers=1, width=16, num_heads=2, activation="gelu")),
+    "pool=concat": dict(model=gj.models.Mlp(num_layers=1, width=16, pool="concat")),
     "Muon": dict(optimizer=gj.optimizers.Muon()),
     "clip_norm=1.0": dict(optimizer=gj.optimizers.AdamW(clip_norm=1.0)),
     "decay=init": dict(optimizer=gj.optimizers.AdamW(decay="init")),

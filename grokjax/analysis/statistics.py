@@ -1,9 +1,10 @@
-"""Estimates with exact or small-sample intervals, in which "never" is an observation: +inf, never dropped.
+"""Estimates with exact or small-sample intervals, in which "never" is an observation: later than its last step.
 
-Everything here is for a handful of runs: Student's t where all values are finite, order statistics where some are
-infinite, exact binomial intervals for shares. NumPy and SciPy alone.
+Everything here is for a handful of runs: Student's t where all values are known, order statistics where of some only a
+bound is, exact binomial intervals for shares. NumPy and SciPy alone.
 """
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,10 +22,11 @@ class Estimate(NamedTuple):
     """A value with its interval.
 
     Attributes:
-      value: the estimate.
+      value: the estimate; where runs that never got there leave it open, the least that it may be.
       low, high: the ends of its 95 % interval; may be infinite.
-      p_value: two-sided, against the null.
+      p_value: two-sided, against the null; the largest that may be.
       runs: values it rests on.
+      most: the largest that the estimate may be; `value` where it is known.
     """
 
     value: float
@@ -32,50 +34,102 @@ class Estimate(NamedTuple):
     high: float
     p_value: float
     runs: int
+    most: float
 
 
-def location(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Where values lie: their mean by Student's t if all are finite, otherwise their median by order statistics.
+class Between(NamedTuple):
+    """Values of which two bounds are known: [runs] each, equal where the value itself is known.
+
+    A run that never got somewhere gets there later than its last step, or not at all: that is what is known of it, no
+    more and no less. Where nothing is known of a value its bounds are -inf and +inf.
+    """
+
+    least: np.ndarray
+    most: np.ndarray
+
+    @classmethod
+    def of(cls, values: "Sequence[float] | np.ndarray | Between") -> "Between":
+        """Of known values; what is one already stays one."""
+        if isinstance(values, Between):
+            return values
+        values = np.asarray(values, np.float64)
+        return cls(values, values)
+
+    def known(self) -> np.ndarray:
+        """[runs], which values are known."""
+        return self.least == self.most
+
+    def unsure(self) -> np.ndarray:
+        """[runs], of which values not even the sign is known."""
+        return (self.least < 0) & (self.most > 0)
+
+    def shifted(self, by: float) -> "Between":
+        """All of them plus a number."""
+        return Between(self.least + by, self.most + by)
+
+
+def location(values: Sequence[float] | np.ndarray | Between) -> Estimate:
+    """Where values lie: their mean by Student's t if all are known and finite, else their median by order statistics.
 
     The order statistics are the closest pair that encloses the median with at least 95 % confidence whatever the
     distribution: of 6 values the least and the largest (96.9 %), of 10 the second and the ninth (97.9 %); fewer than 6
-    bound nothing. Its p-value is the sign test's, in which values of 0 take no part.
+    bound nothing. A value that is only known to lie between two bounds counts at the lower one for the lower end and at
+    the upper one for the upper end, so that the interval covers whatever it is. The p-value is then the sign test's, in
+    which values of 0 take no part, and those of unknown sign have the signs that make it largest.
 
     Args:
-      values: one per run or pair; +-inf where a run never got there; no NaN.
+      values: one per run or pair, or bounds of it; +-inf where a run can never get there; no NaN.
 
     Returns:
       The estimate, its p-value against 0. Of no value, NaN in an unbounded interval; of one, that value in an unbounded
-      interval; NaN if the two in the middle are -inf and +inf.
+      interval.
 
     Raises:
       ValueError: for a NaN.
     """
-    values = np.asarray(values, np.float64)
-    if np.isnan(values).any():
+    least, most = Between.of(values)
+    if np.isnan(least).any() or np.isnan(most).any():
         raise ValueError(
             "There is a NaN among the values. A run that never got there is +inf; leave out what was not run."
         )
-    n = len(values)
+    n = len(least)
     if not n:
-        return Estimate(np.nan, -np.inf, np.inf, 1.0, 0)
-    if np.isfinite(values).all():
-        mean = float(values.mean())
+        return Estimate(np.nan, -np.inf, np.inf, 1.0, 0, np.nan)
+    if np.isfinite(least).all() and (least == most).all():
+        mean = float(least.mean())
         if n == 1:
-            return Estimate(mean, -np.inf, np.inf, 1.0, 1)
-        error = float(values.std(ddof=1)) / np.sqrt(n)
-        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
+            return Estimate(mean, -np.inf, np.inf, 1.0, 1, mean)
+        error = float(least.std(ddof=1)) / np.sqrt(n)
+        reach = _student(n) * error
         p_value = float(2 * stats.t.sf(abs(mean) / error, n - 1) if error else mean == 0)
-        return Estimate(mean, mean - reach, mean + reach, p_value, n)
-    ordered = np.sort(values)
+        return Estimate(mean, mean - reach, mean + reach, p_value, n, mean)
     place = median_place(n)
-    low, high = (ordered[place - 1], ordered[n - place]) if place else (-np.inf, np.inf)
-    above, below = int((values > 0).sum()), int((values < 0).sum())
-    p_value = float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
+    low, high = (np.sort(least)[place - 1], np.sort(most)[n - place]) if place else (-np.inf, np.inf)
+    above, below, ties = int((least > 0).sum()), int((most < 0).sum()), int(((least == 0) & (most == 0)).sum())
+    p_value = max(_sign_test(above + k, n - ties) for k in range(n - ties - above - below + 1))
+    middle = [_middle(least, -np.inf), _middle(most, np.inf)]
+    return Estimate(middle[0], float(low), float(high), p_value, n, middle[1])
+
+
+def _middle(values: np.ndarray, worst: float) -> float:
+    """The median; where the two in the middle are -inf and +inf, the worse of them."""
     with np.errstate(invalid="ignore"):
-        return Estimate(float(results.median(ordered)), float(low), float(high), p_value, n)
+        found = float(results.median(values))
+    return worst if np.isnan(found) else found
 
 
+@functools.cache
+def _student(count: int) -> float:
+    """How many standard errors a mean of so many values may lie off, at 95 %."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+
+
+@functools.cache
+def _sign_test(above: int, count: int) -> float:
+    return float(stats.binomtest(above, count).pvalue) if count else 1.0
+
+
+@functools.cache
 def median_place(count: int) -> int:
     """k such that the k-th least and the k-th largest of `count` values enclose the median at 95 % or more; 0: none do.
 
@@ -87,14 +141,28 @@ def median_place(count: int) -> int:
     return place
 
 
-def share(hits: Bool[np.ndarray, " runs"], null: float = 0.5) -> Estimate:
-    """The share of runs that do something, with Clopper and Pearson's exact interval; of none, NaN."""
+def share(
+    hits: Bool[np.ndarray, " runs"], unknown: Bool[np.ndarray, " runs"] | None = None, null: float = 0.5
+) -> Estimate:
+    """The share of runs that do something, with Clopper and Pearson's exact interval; of none, NaN.
+
+    Args:
+      hits: which do.
+      unknown: of which that is not known; none by default. They count as misses for the lower end, as hits for the
+        upper one, and as what makes the p-value largest.
+      null: the share that the p-value is against.
+    """
     hits = np.asarray(hits, bool)
-    if not len(hits):
-        return Estimate(np.nan, 0.0, 1.0, 1.0, 0)
-    test = stats.binomtest(int(hits.sum()), len(hits), null)
-    interval = test.proportion_ci(CONFIDENCE, "exact")
-    return Estimate(float(hits.mean()), float(interval.low), float(interval.high), float(test.pvalue), len(hits))
+    n = len(hits)
+    if not n:
+        return Estimate(np.nan, 0.0, 1.0, 1.0, 0, np.nan)
+    open_ones = np.zeros(n, bool) if unknown is None else np.asarray(unknown, bool)
+    least = int((hits & ~open_ones).sum())
+    tests = [stats.binomtest(count, n, null) for count in range(least, least + int(open_ones.sum()) + 1)]
+    low = float(tests[0].proportion_ci(CONFIDENCE, "exact").low)
+    high = float(tests[-1].proportion_ci(CONFIDENCE, "exact").high)
+    p_value = float(max(test.pvalue for test in tests))
+    return Estimate(least / n, low, high, p_value, n, (least + int(open_ones.sum())) / n)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> list[float]:
@@ -113,25 +181,30 @@ def log_ratio(
     lower: Float[np.ndarray, " runs"],
     upper_bracket: Num[np.ndarray, " runs"],
     lower_bracket: Num[np.ndarray, " runs"],
-) -> Float[np.ndarray, " runs"]:
-    """ln(upper / lower) of two crossings, run by run.
+) -> Between:
+    """ln(upper / lower) of two crossings, run by run: what is known of it.
 
-    A crossing is known to lie in (bracket, crossing]. Two whose intervals overlap are a tie, 0; so are two that never
-    came. Where only one never came the ratio is +-inf.
+    A crossing is known to lie in (bracket, crossing]. Two whose intervals overlap are a tie, 0. One that never came,
+    +inf, comes later than its bracket, its last step: so the ratio to one that came has a bound on one side. Where
+    neither came nothing is known.
     """
-    upper, lower = np.asarray(upper, np.float64), np.asarray(lower, np.float64)
-    tie = (np.asarray(upper_bracket) < lower) & (np.asarray(lower_bracket) < upper)
-    tie |= np.isinf(upper) & np.isinf(lower)
+    upper, lower, seen, other_seen = (
+        np.asarray(values, np.float64) for values in (upper, lower, upper_bracket, lower_bracket)
+    )
+    came, other_came = np.isfinite(upper), np.isfinite(lower)
+    tie = (came & other_came) & (((seen < lower) & (other_seen < upper)) | (upper == lower))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(upper) - np.log(lower)
-    return np.where(tie, 0.0, ratio)
+        ratio = np.where(tie, 0.0, np.log(upper) - np.log(lower))
+        least = np.select([came & other_came, other_came], [ratio, np.log(seen) - np.log(lower)], -np.inf)
+        most = np.select([came & other_came, came], [ratio, np.log(upper) - np.log(other_seen)], np.inf)
+    return Between(least, most)
 
 
-def difference(one: Float[np.ndarray, " runs"], other: Float[np.ndarray, " runs"]) -> Float[np.ndarray, " runs"]:
-    """one - other, run by run, where two equal infinities make 0: what is not known to differ is a tie."""
-    one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+def difference(one: Between, other: Between) -> Between:
+    """one - other, run by run: what is known of it."""
     with np.errstate(invalid="ignore"):
-        return np.where(one == other, 0.0, one - other)
+        least, most = one.least - other.most, one.most - other.least
+    return Between(np.where(np.isnan(least), -np.inf, least), np.where(np.isnan(most), np.inf, most))
 
 
 class Survival(NamedTuple):

@@ -121,7 +121,7 @@ def _verdict(rule: Rule, parts: Sequence[Part], scaled: bool) -> str:
 
 def _unjudged(rule: Rule, preset: str, paths: Mapping[str, Path], why: str) -> Judgement:
     """What is said of results that a claim cannot be judged on."""
-    part = Part("these results", rule.unit, Estimate(math.nan, math.nan, math.nan, math.nan, 0), "inconclusive", why)
+    part = Part("these results", rule.unit, Estimate(*[math.nan] * 4, 0, math.nan), "inconclusive", why)
     files = [path.name for path in paths.values()]
     return Judgement(rule, preset, files, [part], [], "inconclusive", True, math.nan, math.nan, {}, 0)
 
@@ -132,7 +132,7 @@ def _experiments() -> list[str]:
 
 def _own(runs: Runs, rule: Rule) -> bool:
     """Whether all of these runs are of the source's own setting, with its budget."""
-    given = {"steps": runs.budget, "epochs": lambda: runs.budget() / runs.table["steps_per_epoch"].to_numpy()}
+    given = {"steps": runs.budget, "epochs": lambda: runs.budget() / runs.column("steps_per_epoch")}
     return all(
         name in runs.table and all(any(_same(value, one) for one in allowed) for value in runs.values(name))
         for name, allowed in rule.own.items()

@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from grokjax.analysis.statistics import difference
+from grokjax.analysis.statistics import Between, difference
 from grokjax.claims.rules import Rule, recorded
-from grokjax.claims.runs import Compared, Runs, delay_ratio, gain, paired, time_ratio
+from grokjax.claims.runs import Runs, delay_ratio, gain, paired, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
 
 Evidence = Mapping[str, Runs]
 MODELS = {"encoder_decoder": "Transformer", "lstm": "LSTM", "mlp": "MLP", "resnet": "ResNet"}
-LIKE_ADAM = 0.05
-"""How close to Adam is 'about Adam', in accuracy."""
+ABOUT_ADAM = "decay .05 less Adam 1e-4"
+TOO_EARLY = "runs it did not happen within a budget smaller than the claim's"
+UNFITTED = "runs the training set was never memorised"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +53,7 @@ def _once_generalised(part: Part, runs: Runs, level: int) -> Part:
 
 def _delay(rule: Rule, label: str, runs: Runs, level: int) -> Part:
     """Whether some runs grok: validation later than training."""
-    unknown = np.isinf(runs.crossing("train", level)[0])
-    values = Compared(runs.delay(level), unknown, why="runs the training set was never memorised")
-    return _once_generalised(effect(rule, label, values), runs, level)
+    return _once_generalised(effect(rule, label, runs.delay(level), UNFITTED), runs, level)
 
 
 def _more_delay(rule: Rule, label: str, one: Runs, other: Runs, level: int) -> Part:
@@ -119,8 +118,8 @@ def _other_models_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
     parts, controls = [], []
     for (model, modulus, fraction), runs in own or cells:
         label = f"{_named(model)}, p={modulus}, alpha={fraction}"
-        parts.append(effect(rule, label, runs.rise("unswapped_accuracy", level)))
-        controls.append(effect(rule, f"{label}, all validation rows", runs.rise("val_accuracy", level)))
+        parts.append(effect(rule, label, runs.rise("unswapped_accuracy", level), UNFITTED))
+        controls.append(effect(rule, f"{label}, all validation rows", runs.rise("val_accuracy", level), UNFITTED))
     return Judged(parts, controls, [runs for _, runs in own or cells])
 
 
@@ -133,13 +132,11 @@ def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Jud
             continue
         large, small = (runs.where(modulus=modulus) for modulus in (moduli[-1], moduli[0]))
         steps = time_ratio(large, small, "train", level)
-        longer = np.log(large.table["steps_per_epoch"].iloc[0] / small.table["steps_per_epoch"].iloc[0])
+        longer = float(np.log(large.column("steps_per_epoch")[0] / small.column("steps_per_epoch")[0]))
         label = f"{_named(model)}, p={moduli[0]} to {moduli[-1]}"
-        for clock, found in (("steps", steps), ("epochs", steps._replace(values=steps.values - longer))):
-            if model in ("mlp", "resnet"):
-                parts.append(effect(rule, f"{label}, in {clock}", found))
-            else:
-                parts.append(no_more(rule, f"{label}, in {clock}", found.values))
+        predicted = no_more if _named(model) in rule.no_more else effect
+        for clock, found in (("steps", steps), ("epochs", steps.shifted(-longer))):
+            parts.append(predicted(rule, f"{label}, in {clock}", found))
         used += [large, small]
     return Judged(parts, used=used)
 
@@ -181,14 +178,14 @@ def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Judg
 
     parts = [
         effect(rule, "decay 1 less decay .05", less(strong, weak)),
-        no_more(rule, "decay .05 less Adam 1e-4", less(weak, adam), smallest=LIKE_ADAM, about=True),
+        no_more(rule, ABOUT_ADAM, less(weak, adam), smallest=rule.about[ABOUT_ADAM], about=True),
     ]
     return Judged(parts, used=arms, by_level=False)
 
 
 def _highest_by_cell(runs: Runs) -> dict[tuple, float]:
     """{(seed, train fraction): highest validation accuracy}."""
-    columns = (runs.table[name] for name in ("seed", "train_fraction", "max_val_accuracy"))
+    columns = (runs.column(name).tolist() for name in ("seed", "train_fraction", "max_val_accuracy"))
     return {(seed, fraction): highest for seed, fraction, highest in zip(*columns, strict=True)}
 
 
@@ -219,6 +216,13 @@ def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Judged:
     return Judged(parts, controls, used)
 
 
+def _ended_early(runs: Runs, rule: Rule) -> np.ndarray:
+    """[runs], which had a smaller budget than the claim speaks of, so that what they did not do is not known."""
+    clocks = {"steps": 1.0, "epochs": runs.column("steps_per_epoch")}
+    short = [runs.budget() < least * clocks[clock] for clock, least in rule.at_least.items()]
+    return np.any(short, axis=0) & (runs.column("status") != "diverged")
+
+
 def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-10."""
     parts, controls, used = [], [], []
@@ -228,20 +232,24 @@ def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
         if modulus not in rule.own["modulus"]:
             continue
         val, train = runs.crossing("val", level)[0], runs.crossing("train", level)[0]
-        does = {
-            2: ("does not generalise", runs.table["max_val_accuracy"].to_numpy() < 0.5),
-            3: ("groks", np.isfinite(val) & (runs.delay(level) >= np.log(2))),
-            4: ("is not fitted", np.isinf(train)),
+        generalised = runs.column("max_val_accuracy") >= 0.5
+        groks = np.isfinite(val) & (runs.delay(level).least >= np.log(2))
+        does = {  # label, which runs do it, and of which the end of a longer run might tell otherwise
+            2: ("does not generalise", ~generalised, ~generalised),
+            3: ("groks", groks, np.isinf(val)),
+            4: ("is not fitted", np.isinf(train), np.isinf(train)),
         }
         if operands not in does:
             continue
-        label, hits = does[operands]
+        label, hits, waits = does[operands]
         named = f"p={modulus}, K={operands} {label}"
+        unknown = waits & _ended_early(runs, rule)
         if (dropout, rate) == (0.1, 7e-4):
-            parts.append(majority(rule, named, hits))
+            parts.append(majority(rule, named, hits, unknown, TOO_EARLY))
             used.append(runs)
         else:
-            controls.append(majority(rule, f"{named}, dropout {dropout:g}, learning rate {rate:g}", hits))
+            label = f"{named}, dropout {dropout:g}, learning rate {rate:g}"
+            controls.append(majority(rule, label, hits, unknown, TOO_EARLY))
     return Judged(parts, controls, used)
 
 
@@ -260,7 +268,7 @@ def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, level: 
         parts.append(_delay(rule, "p=31, K=2", two, level))
         used.append(two)
     if three is not None:
-        part = no_more(rule, "p=31, K=3", three.delay(level))
+        part = no_more(rule, "p=31, K=3", three.delay(level), UNFITTED)
         parts.append(_once_fitted(part, three, level))
         used.append(three)
     return Judged(parts, used=used)
@@ -333,8 +341,7 @@ def _order_matters_more_at_three(evidence: Evidence, rule: Rule, level: int) -> 
             seeds = set.intersection(*(set(arm.table["seed"]) for arm in arms))
             arms = [arm.take(np.flatnonzero(arm.table["seed"].isin(seeds).to_numpy())) for arm in arms]
             three, two = time_ratio(*arms[:2], "val", level), time_ratio(*arms[2:], "val", level)
-            values = Compared(difference(three.values, two.values), three.unknown | two.unknown)
-            part = effect(rule, f"{fraction}, ordered to {kind}, K=3 less K=2", values)
+            part = effect(rule, f"{fraction}, ordered to {kind}, K=3 less K=2", difference(three, two))
             (parts if kind == "all" else controls).append(part)
             used += arms if kind == "all" else []
     return Judged(parts, controls, used)
@@ -350,7 +357,10 @@ def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Judged
         second &= (train < val)[:, None]  # a run that generalises while it memorises has no second phase: no rise
         peak = np.where(second, loss, -np.inf).max(1)
         values = np.where(second.any(1), np.log(np.where(second.any(1), peak, 1) / loss[:, 0]), 0.0)
-        parts.append(_once_generalised(effect(rule, f"p={modulus}, alpha={fraction}", values), runs, level))
+        # A run that has not memorised may have a second phase yet; in one that has not validated it is not over.
+        known = Between(np.where(np.isinf(train), -np.inf, values), np.where(np.isinf(val), np.inf, values))
+        part = effect(rule, f"p={modulus}, alpha={fraction}", known, UNFITTED)
+        parts.append(_once_generalised(part, runs, level))
         used.append(runs)
     return Judged(parts, used=used)
 
@@ -364,19 +374,22 @@ def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     for _, mine in runs.by("seed"):
         if len(mine) == len(widths):
             delay = mine.delay(level)
-            known = np.isfinite(mine.crossing("val", level)[0]) & np.isfinite(delay)
-            logs = np.log(mine.table["width"].to_numpy(np.float64))
-            slopes.append(float(np.polyfit(logs[known], delay[known], 1)[0]) if known.sum() > 1 else 0.0)
+            known = np.isfinite(mine.crossing("val", level)[0]) & delay.known()
+            logs = np.log(mine.column("width").astype(np.float64))
+            slopes.append(float(np.polyfit(logs, delay.least, 1)[0]) if known.all() else 0.0)
             unknown.append(not known.all())
-    values = Compared(np.array(slopes), np.array(unknown, bool), why="seeds not every width got there")
-    return Judged([effect(rule, f"width {widths[0]} to {widths[-1]}", values)], used=[runs])
+    unknown, slopes = np.array(unknown, bool), np.array(slopes)
+    values = Between(np.where(unknown, -np.inf, slopes), np.where(unknown, np.inf, slopes))
+    part = effect(rule, f"width {widths[0]} to {widths[-1]}", values, "seeds not every width got there")
+    return Judged([part], used=[runs])
 
 
 def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-16."""
     parts, controls, used = [], [], []
     for (dtype,), runs in _cells(evidence, "no_regularisation", "loss_dtype"):
-        part = majority(rule, f"loss in {dtype}", np.isfinite(runs.crossing("val", level)[0]))
+        hits = np.isfinite(runs.crossing("val", level)[0])
+        part = majority(rule, f"loss in {dtype}", hits, ~hits & _ended_early(runs, rule), TOO_EARLY)
         (parts if dtype == "float32" else controls).append(part)
         used += [runs] if dtype == "float32" else []
         last = runs.curve("train_softmax_collapse")[:, -1].astype(np.float64)
@@ -392,14 +405,17 @@ def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Jud
         rates, batches = runs.values("learning_rate"), runs.values("batch_size")
         arms = {(rate, batch): runs.where(learning_rate=rate, batch_size=batch) for rate in rates for batch in batches}
         small, large = paired(arms[rates[0], batches[0]], arms[rates[-1], batches[-1]])
-        values = small.rise("val_accuracy", level) - large.rise("val_accuracy", level)
+        values = difference(small.rise("val_accuracy", level), large.rise("val_accuracy", level))
         label = f"{_named(model)}, alpha={fraction}"
         if (rates[0], batches[0]) != (rates[-1], batches[-1]):
-            parts.append(effect(rule, f"{label}: {rates[0]:g}, {batches[0]} less {rates[-1]:g}, {batches[-1]}", values))
+            arms_told = f"{rates[0]:g}, {batches[0]} less {rates[-1]:g}, {batches[-1]}"
+            why = "pairs one or both never memorised the training set"
+            parts.append(effect(rule, f"{label}: {arms_told}", values, why))
             used += [small, large]
         for (rate, batch), arm in arms.items():
             if len(arm):
-                controls.append(effect(rule, f"{label}: rise at {rate:g}, {batch}", arm.rise("val_accuracy", level)))
+                rise = arm.rise("val_accuracy", level)
+                controls.append(effect(rule, f"{label}: rise at {rate:g}, {batch}", rise, UNFITTED))
     return Judged(parts, controls, used)
 
 
@@ -456,7 +472,7 @@ def on_recorded_numbers(rule: Rule) -> list[Part]:
         about = float(np.mean(less("AdamW 5e-4, decay .05", "Adam 1e-4")))
         return [
             without_interval(rule, "decay 1 less decay .05", over),
-            without_interval(rule, "decay .05 less Adam 1e-4", about, smallest=LIKE_ADAM, about=True),
+            without_interval(rule, ABOUT_ADAM, about, smallest=rule.about[ABOUT_ADAM], about=True),
         ]
     if rule.id == "PKU-8":
         sgd = table["SGD 1e-2, momentum .9"]

@@ -24,6 +24,8 @@ class Rule:
     own: Mapping[str, Sequence]
     at_least: Mapping[str, float] = dataclasses.field(default_factory=dict)
     doubtful: bool = False
+    no_more: Sequence[str] = ()
+    about: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def source(self) -> str:

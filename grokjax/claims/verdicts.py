@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grokjax.analysis.statistics import Estimate, location, share
+from grokjax.analysis.statistics import Between, Estimate, location, share
 from grokjax.claims.rules import Rule
-from grokjax.claims.runs import Compared
 
 VERDICTS = ("reproduced", "partly", "refuted", "no effect", "inconclusive", "not run")
 
@@ -22,6 +21,7 @@ class Part:
       estimate: with its interval.
       verdict: one of `VERDICTS`.
       note: why the verdict is not what the interval says, or what is to be known of it.
+      unknown: why nothing is known of it, so that no number is to be shown; '' if something is.
     """
 
     label: str
@@ -29,24 +29,28 @@ class Part:
     estimate: Estimate
     verdict: str
     note: str = ""
+    unknown: str = ""
 
 
-def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray | Compared, **changes) -> Part:
+Values = Sequence[float] | np.ndarray | Between
+NEITHER = "pairs neither got there"
+
+
+def effect(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes) -> Part:
     """A part whose prediction is an effect above 0.
 
-    The first that holds. *Reproduced*: the interval lies above 0 and the estimate is the smallest effect or more. *No
-    effect*: the interval lies within +- the smallest effect. *Partly*: it lies above 0. *Refuted*: it lies below minus
-    the smallest effect. *Inconclusive*: none of these, fewer runs than the registry asks for, or nothing known of half
-    of them or more.
+    The first that holds. *Reproduced*: the interval lies above 0 and the estimate, or the least that it may be, is the
+    smallest effect or more. *No effect*: the interval lies within +- the smallest effect. *Partly*: it lies above 0.
+    *Refuted*: it lies below minus the smallest effect. *Inconclusive*: none of these, or fewer runs than the registry
+    asks for.
 
     Args:
       rule: of the claim.
       label: of the part.
-      values: one per run or seed-pair, positive as predicted; or `Compared`, which also says of which nothing is known.
+      values: one per run or seed-pair, positive as predicted; or what is known of it.
+      why: what it means that not even the sign of a value is known, after 'in 2 of 6 '.
       **changes: `smallest` and `unit`, where this part's are not the rule's.
     """
-    given = values if isinstance(values, Compared) else Compared(np.asarray(values), np.zeros(len(values), bool))
-    values, unknown = given.values, given.unknown
     found, smallest = location(values), changes.get("smallest", rule.smallest)
     if found.low > 0 and found.value >= smallest:
         verdict = "reproduced"
@@ -56,16 +60,10 @@ def effect(rule: Rule, label: str, values: Sequence[float] | np.ndarray | Compar
         verdict = "partly"
     else:
         verdict = "refuted" if found.high < -smallest else "inconclusive"
-    part = _enough(rule, label, found, verdict, changes)
-    if 2 * unknown.sum() >= found.runs > 0:
-        part = dataclasses.replace(part, verdict="inconclusive", note=f"in {unknown.sum()} of {found.runs} {given.why}")
-    elif given.late and not part.note:
-        note = f"in {given.late} of {found.runs} pairs one got there only after the other's budget"
-        part = dataclasses.replace(part, note=note)
-    return part
+    return _told(_enough(rule, label, found, verdict, changes), values, why)
 
 
-def no_more(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **changes) -> Part:
+def no_more(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes) -> Part:
     """A part whose prediction is that the effect, if any, is smaller than the smallest of interest.
 
     *Reproduced*: the interval lies below the smallest effect. *Refuted*: it lies above. Else *inconclusive*. With
@@ -80,22 +78,55 @@ def no_more(rule: Rule, label: str, values: Sequence[float] | np.ndarray, **chan
         verdict = "refuted"
     else:
         verdict = "inconclusive"
-    return _enough(rule, label, found, verdict, changes)
+    return _told(_enough(rule, label, found, verdict, changes), values, why)
 
 
-def majority(rule: Rule, label: str, hits: Sequence[bool] | np.ndarray) -> Part:
+def majority(
+    rule: Rule,
+    label: str,
+    hits: Sequence[bool] | np.ndarray,
+    unknown: Sequence[bool] | np.ndarray | None = None,
+    why: str = "",
+) -> Part:
     """A part whose prediction is that most runs do something.
 
-    *Reproduced*: the exact interval of the share lies above one half, and the share above it by the smallest effect or
-    more; *partly*: by less. *Refuted*: the interval lies below one half, the share by the smallest effect or more. Else
-    *inconclusive*.
+    *Reproduced*: the exact interval of the share lies above one half, and the share, or the least that it may be, above
+    it by the smallest effect or more; *partly*: by less. *Refuted*: the interval lies below one half, the share by the
+    smallest effect or more. Else *inconclusive*.
+
+    Args:
+      rule, label: as of `effect`.
+      hits: which runs do.
+      unknown: of which that is not known, as they ended too early.
+      why: what that means, after 'in 2 of 6 '.
     """
-    found = share(np.asarray(hits, bool))
+    hits = np.asarray(hits, bool)
+    unknown = np.zeros(len(hits), bool) if unknown is None else np.asarray(unknown, bool)
+    found = share(hits, unknown)
     if found.low > 0.5:
         verdict = "reproduced" if found.value >= 0.5 + rule.smallest else "partly"
     else:
-        verdict = "refuted" if found.high < 0.5 and found.value <= 0.5 - rule.smallest else "inconclusive"
-    return _enough(rule, label, found, verdict, {"unit": "share"})
+        verdict = "refuted" if found.high < 0.5 and found.most <= 0.5 - rule.smallest else "inconclusive"
+    part = _enough(rule, label, found, verdict, {"unit": "share"})
+    return _noted(part, int(unknown.sum()), why, nothing=bool(len(hits)) and bool(unknown.all()))
+
+
+def _told(part: Part, values: Values, why: str) -> Part:
+    """The part, which also says of how many values not even the sign is known."""
+    values = Between.of(values)
+    nothing = bool(np.isneginf(part.estimate.value)) and bool(np.isposinf(part.estimate.most))
+    unsure = values.unsure()
+    if why == NEITHER and np.isfinite([values.least[unsure], values.most[unsure]]).any():
+        why = f"{NEITHER}, or one only after the other had ended"
+    if nothing and not unsure.any():
+        unsure, why = ~values.known(), "pairs only one side got there, not always the same"
+    return _noted(part, int(unsure.sum()), why, nothing)
+
+
+def _noted(part: Part, unsure: int, why: str, nothing: bool) -> Part:
+    said = f"in {unsure} of {part.estimate.runs} {why}" if unsure else ""
+    unknown = said if nothing else "one seed ran" if part.estimate.runs == 1 else ""
+    return dataclasses.replace(part, note=part.note or ("" if nothing else said), unknown=unknown)
 
 
 def without_interval(rule: Rule, label: str, value: float, *, about: bool = False, **changes) -> Part:
@@ -107,7 +138,7 @@ def without_interval(rule: Rule, label: str, value: float, *, about: bool = Fals
         verdict = "no effect"
     else:
         verdict = "reproduced" if value > 0 else "refuted"
-    found = Estimate(value, np.nan, np.nan, np.nan, 1)
+    found = Estimate(value, np.nan, np.nan, np.nan, 1, value)
     return Part(label, changes.get("unit", rule.unit), found, verdict, "one recorded number, no interval")
 
 

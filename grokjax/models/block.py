@@ -1,11 +1,10 @@
 """One layer of a transformer, in pieces: the model decides at which positions each piece is computed."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from grokjax.models.layers import Linear, norm_layer
+from grokjax.models.layers import ACTIVATIONS, Linear, norm_layer
 
 
 def plain(norm, x):
@@ -14,7 +13,7 @@ def plain(norm, x):
 
 
 class Block(nn.Module):
-    """One layer: self-attention, then (unless mlp_width is 0) a two-matrix ReLU network, each residual.
+    """One layer: self-attention, then (unless mlp_width is 0) a network of two matrices, each residual.
 
     Attributes:
       width, num_heads, mlp_width: sizes.
@@ -22,7 +21,8 @@ class Block(nn.Module):
       bias: 'none', 'mlp' or 'all' of the matrix products.
       init_scheme: of `INITS`.
       norm_kind, norm_affine: what the norms are, see `norm_layer`.
-      inner_norm: whether the MLP normalises between its first matrix and ReLU.
+      inner_norm: whether the MLP normalises between its first matrix and the activation.
+      activation: of `ACTIVATIONS`.
     """
 
     width: int
@@ -34,6 +34,7 @@ class Block(nn.Module):
     norm_kind: str = "layer"
     norm_affine: bool = True
     inner_norm: bool = False
+    activation: str = "relu"
 
     def setup(self):
         everywhere = self.bias == "all"
@@ -88,7 +89,7 @@ class Block(nn.Module):
         if not self.mlp_width:
             return x
         hidden = self.mlp_in(normed(self.norm_mlp, x) if self.norm == "pre" else x)
-        hidden = jax.nn.relu(normed(self.norm_inner, hidden) if self.inner_norm else hidden)
+        hidden = ACTIVATIONS[self.activation](normed(self.norm_inner, hidden) if self.inner_norm else hidden)
         if units is not None:
             hidden = jnp.where(units, hidden, jnp.zeros_like(hidden))
         x = x + dropped(self.mlp_out(hidden))

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax.config import DEEPEST, WIDEST, ConfigError, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, ConfigError, check_settings, refusing, setting
+from grokjax.models.attention import attend
 from grokjax.models.block import Block
 from grokjax.models.layers import (
     INITS,
-    attend,
+    activation_setting,
     check_heads,
     dropper,
     embedding_table,
@@ -21,8 +22,9 @@ from grokjax.models.layers import (
 from grokjax.tasks.table import Prefixes, Table
 
 
+@refusing
 class Decoder(nn.Module):
-    """Decoder-only transformer: causal attention, ReLU, untied output without bias, dropout where `train`.
+    """Decoder-only transformer: causal attention, ReLU by default, untied output without bias, dropout where `train`.
 
     The defaults are Power et al.'s: 2 layers, width 128, 4 heads, MLP 512, LayerNorm after each residual sum, no
     biases, sinusoidal positions, PyTorch's init (394,240 parameters outside embedding and output). Nanda et al.'s
@@ -62,7 +64,7 @@ class Decoder(nn.Module):
         choices=("layer", "batch"),
     )
     norm_affine: bool = setting(True, "whether norms have a scale and a bias")
-    inner_norm: bool = setting(False, "one more norm inside each MLP, between its first matrix and ReLU")
+    inner_norm: bool = setting(False, "one more norm inside each MLP, between its first matrix and the activation")
     final_norm: bool | None = setting(
         None, "whether a norm precedes the output; default: where norm is 'pre'", kind=bool
     )
@@ -70,6 +72,7 @@ class Decoder(nn.Module):
     bias: str = setting("none", "biases: in no matrix product, the MLP's, or all", choices=("none", "mlp", "all"))
     positions: str = setting("sinusoidal", "position embeddings", choices=("sinusoidal", "learned"))
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
+    activation: str = activation_setting()
     vocab_size: int | None = None
     num_classes: int | None = None
     length: int | None = None
@@ -148,6 +151,7 @@ class Decoder(nn.Module):
                 norm_kind=self.norm_kind,
                 norm_affine=self.norm_affine,
                 inner_norm=self.inner_norm,
+                activation=self.activation,
                 name=f"block_{i}",
             )
             for i in range(self.num_layers)

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax.config import DEEPEST, WIDEST, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, refusing, setting
+from grokjax.models.attention import attend
 from grokjax.models.block import Block, plain
 from grokjax.models.layers import (
     INITS,
     Linear,
-    attend,
+    activation_setting,
     check_heads,
     check_one_answer,
     dropper,
@@ -54,8 +55,9 @@ class CrossBlock(Block):
         return self.norm_cross(spread(x) + dropped(self.cross_output(mixed)))
 
 
+@refusing
 class EncoderDecoder(nn.Module):
-    """Encoder-decoder transformer: LayerNorm after each residual sum, biases everywhere, ReLU, sinusoidal positions.
+    """Encoder-decoder transformer: LayerNorm after each residual sum, biases everywhere, sinusoidal positions.
 
     The decoder is fed the encoder's own tokens under a causal mask, and its first position gives the logits. That
     position sees itself alone, so no other one is computed and its self-attention is its value: an identity, which
@@ -80,6 +82,7 @@ class EncoderDecoder(nn.Module):
     mlp_width: int | None = setting(None, "hidden units of the MLP; default: 4 x width", kind=int, low=1, high=WIDEST)
     init_scheme: str = setting("pytorch", "initial distributions", choices=tuple(INITS))
     zero_is_padding: bool = setting(False, "mask token id 0 as padding, as the original does")
+    activation: str = activation_setting()
     vocab_size: int | None = None
     num_classes: int | None = None
     length: int | None = None
@@ -114,6 +117,7 @@ class EncoderDecoder(nn.Module):
             norm="post",
             bias="all",
             init_scheme=self.init_scheme,
+            activation=self.activation,
         )
         self.encoder = [Block(**layer, name=f"encoder_{i}") for i in range(self.num_layers)]
         self.decoder = [CrossBlock(**layer, name=f"decoder_{i}") for i in range(self.num_layers)]

@@ -7,12 +7,15 @@ from grokjax.config import ConfigError
 from grokjax.models.decoder import Decoder
 from grokjax.models.layers import sinusoidal_positions
 
+ACTIVATIONS = ("relu", "gelu", "silu")
+"""Activations that TransformerLens has under the same names."""
+
 
 def to_transformer_lens(model: nn.Module, params) -> dict[str, np.ndarray]:
     """A decoder's parameters as the state dict of a TransformerLens `HookedTransformer`.
 
     The matching configuration is n_layers, d_model, n_heads, d_head = width / num_heads, d_mlp = `hidden_units`
-    (attn_only=True where that is 0), d_vocab, d_vocab_out = classes, n_ctx = length, act_fn 'relu', and
+    (attn_only=True where that is 0), d_vocab, d_vocab_out = classes, n_ctx = length, act_fn = `activation`, and
     normalization_type 'LN' where norm is 'pre', None where it is 'none'. As PyTorch tensors, load them with
     `load_state_dict(..., strict=False)`, since its buffers (causal masks) are no parameters.
 
@@ -29,7 +32,8 @@ def to_transformer_lens(model: nn.Module, params) -> dict[str, np.ndarray]:
 
     Raises:
       ConfigError: for what TransformerLens cannot express (norms after the residual sum or inside the MLP, a final norm
-        or its lack against its rule, BatchNorm, a split MLP), and for a model that is no fitted decoder.
+        or its lack against its rule, BatchNorm, a split MLP, activations other than relu, gelu and silu), and for a
+        model that is not a fitted decoder.
 
     Source: the naming of TransformerLens, https://github.com/TransformerLensOrg/TransformerLens.
     """
@@ -51,6 +55,11 @@ def _check(model) -> None:
         raise ConfigError(f"Only a Decoder can be written for TransformerLens, not a {type(model).__name__}.")
     if model.length is None or model.num_classes is None:
         raise ConfigError("The decoder is not fitted to a table. Try fitted(model, table), of grokjax.models.")
+    if model.hidden_units and model.activation not in ACTIVATIONS:
+        raise ConfigError(
+            f"TransformerLens has no activation={model.activation}; it has {', '.join(ACTIVATIONS)}. "
+            "Try a model with one of these."
+        )
     refused = dict(
         norm=model.norm == "post",
         norm_kind=model.counts_batch,

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, nnx_advice
 from grokjax.tasks.table import Table
 
 
@@ -17,7 +17,8 @@ def fitted(model, table: Table):
 
     Args:
       model: a Linen module. Of `vocab_size`, `num_classes`, `length`, `answer_positions`, `part_position` and
-        `part_tokens` it declares what it needs. If it has a method `check_table(table)`, that may refuse.
+        `part_tokens` it declares what it needs. If it has a method `check_table(table)`, that may refuse; one
+        `caveat(table)` may return a sentence, which a sweep says before it trains.
       table: the examples.
 
     Returns:
@@ -26,6 +27,8 @@ def fitted(model, table: Table):
     Raises:
       ConfigError: if `model` is no Linen module, or does not suit the table.
     """
+    if advice := nnx_advice(model):
+        raise ConfigError(advice)
     if not isinstance(model, nn.Module):
         got = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
         hint = f"{model.__name__}()" if isinstance(model, type) and issubclass(model, nn.Module) else "Decoder()"
@@ -62,13 +65,18 @@ def check_logits(model: nn.Module, table: Table) -> None:
     """
     answers, length = len(table.answer_positions), table.inputs.shape[1]
     try:
-        found, dtype = _output(model, length)
+        found, dtype, trains = _output(model, length)
     except Exception as error:
         told = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"{type(model).__name__} cannot be called on tokens of shape [batch, {length}], ids below "
             f"{table.vocab_size}: {type(error).__name__}: {told:.300}"
         ) from error
+    if not trains:
+        raise ConfigError(
+            f"{type(model).__name__} has no parameters, so there is nothing to train. Try a layer in its __call__, "
+            f"such as nn.Dense({table.num_classes}), decorated with @nn.compact."
+        )
     needed = f"[batch, {answers}, {table.num_classes}] float32"
     if found is None:
         problem = f"{dtype}, no array"
@@ -89,19 +97,26 @@ ROWS = 2
 
 
 @functools.lru_cache(maxsize=256)
-def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str]:
-    """The shape and dtype a model returns for `ROWS` rows of tokens; None and a type if that is no array."""
+def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str, bool]:
+    """The shape and dtype a model returns for `ROWS` rows of tokens, or None and a type; whether it has parameters."""
     tokens = jax.ShapeDtypeStruct((ROWS, length), jnp.int32)
     train = {"train": False} if "train" in inspect.signature(type(model).__call__).parameters else {}
 
     def logits(tokens):
         streams = dict(zip(("params", "dropout"), jax.random.split(jax.random.key(0)), strict=True))
-        return model.apply(model.init(streams, tokens, **train), tokens, **train)
+        variables = model.init(streams, tokens, **train)
+        return model.apply(variables, tokens, **train), variables.get("params", {})
 
-    found = jax.eval_shape(logits, tokens)
+    found, params = jax.eval_shape(logits, tokens)
+    trains = bool(jax.tree.leaves(params))
     if isinstance(found, jax.ShapeDtypeStruct):
-        return found.shape, found.dtype.name
-    return None, f"a {type(found).__name__}"
+        return found.shape, found.dtype.name, trains
+    return None, f"a {type(found).__name__}", trains
+
+
+def forget() -> None:
+    """Forgets what models have returned, since what they refer to may have changed."""
+    _output.cache_clear()
 
 
 def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str | None:
@@ -110,7 +125,11 @@ def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str 
     if len(found) == 3 and found[:2] == (ROWS, answers):
         if found[2] < classes:
             return "Try declaring num_classes: int | None = None and as many outputs; the table's number is filled in."
-        return None if dtype == "float32" else "Try logits.astype(jnp.float32)."
+        if dtype == "float32":
+            return None
+        if not jnp.issubdtype(dtype, jnp.floating):
+            return "Try returning what these are computed from: real scores, which have a gradient."
+        return "Try logits.astype(jnp.float32)."
     if len(found) == 2 and found[0] == ROWS and answers == 1:
         return "Try returning logits[:, None]."
     if len(found) == 3 and found[:2] == (ROWS, length):

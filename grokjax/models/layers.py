@@ -1,4 +1,4 @@
-"""Parts that models are made of: initial distributions by name, linear maps, norms, attention, dropout, positions."""
+"""Parts that models are made of: initial distributions and activations by name, linear maps, norms, dropout, ..."""
 
 import functools
 from collections.abc import Callable
@@ -10,17 +10,30 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, setting
 
 LAYER_NORM_EPSILON = 1e-5
 """PyTorch's; BatchNorm has the same."""
 
-HIDDEN_SCORE = -1e9
-"""Attention score of a hidden key: its weight is exactly 0 in float32 beside any that is seen."""
+ACTIVATIONS: dict[str, Callable] = {
+    "relu": jax.nn.relu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "quadratic": jnp.square,
+    "tanh": jnp.tanh,
+    "silu": jax.nn.silu,
+    "identity": lambda x: x,
+}
+"""Activations by name. GELU is x Phi(x), as PyTorch's by default; 'quadratic' is x^2; 'identity' leaves a product."""
 
 
-MOST_UNROLLED = 8
-"""Queries and keys up to which attention is computed without a product per row and head."""
+def activation_setting():
+    """The setting `activation` of a model that has hidden units."""
+    return setting(
+        "relu",
+        "of the hidden units; gelu is x Phi(x), quadratic x^2, identity none",
+        choices=tuple(ACTIVATIONS),
+        later=True,
+    )
 
 
 class Init(NamedTuple):
@@ -170,74 +183,6 @@ def normaliser(train: bool, counts: Bool[Array, " batch"] | None):
         return norm(x)
 
     return normed
-
-
-def attend(
-    queries: Float[Array, "batch q heads features"],
-    keys: Float[Array, "batch k heads features"],
-    values: Float[Array, "batch k heads features"],
-    visible: Bool[Array | np.ndarray, "*rows #q k"],
-) -> Float[Array, "batch q width"]:
-    """Scaled dot-product attention; the heads' results side by side.
-
-    Args:
-      queries, keys, values: per position and head.
-      visible: True where a query sees a key, for all rows alike (static) or for each. One that sees no key at all
-        attends to every key alike.
-
-    Returns:
-      [batch, q, heads * features].
-    """
-    short = min(queries.shape[1], keys.shape[1]) > 0 and max(queries.shape[1], keys.shape[1]) <= MOST_UNROLLED
-    scale = queries.shape[-1] ** -0.5
-    if short:
-        scores = jnp.where(visible[..., None], pair_scores(queries, keys) * scale, HIDDEN_SCORE)
-        mixed = mix(jax.nn.softmax(scores, axis=2), values)
-    else:
-        scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) * scale
-        weights = jax.nn.softmax(jnp.where(visible[..., None, :, :], scores, HIDDEN_SCORE), axis=-1)
-        mixed = (weights @ values.swapaxes(1, 2)).swapaxes(
-            1, 2
-        )  # several times faster on a CPU than the einsum's order
-    return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
-
-
-@jax.custom_vjp
-def pair_scores(
-    queries: Float[Array, "batch q heads features"], keys: Float[Array, "batch k heads features"]
-) -> Float[Array, "batch q k heads"]:
-    """The dot product of each query and key, per head, for rows of a few tokens.
-
-    A product per row and head would be tiny, and a CPU is many times slower at thousands of those than at this: all
-    products of features at once, added within each head by one matrix product.
-    """
-    heads, features = queries.shape[2:]
-    within = np.kron(np.eye(heads), np.ones((features, 1))).astype(np.float32)  # [heads * features, heads]
-    products = queries[:, :, None] * keys[:, None]
-    return products.reshape(*products.shape[:3], heads * features) @ within
-
-
-@jax.custom_vjp
-def mix(
-    weights: Float[Array, "batch q k heads"], values: Float[Array, "batch k heads features"]
-) -> Float[Array, "batch q heads features"]:
-    """The sum of the values by their weights, per query and head, for rows of a few tokens."""
-    parts = [weights[:, :, k, :, None] * values[:, None, k] for k in range(values.shape[1])]
-    return functools.reduce(jnp.add, parts)  # unrolled: nothing but elementwise arithmetic is left
-
-
-def _pair_scores_transposed(operands, cotangent):
-    queries, keys = operands
-    return mix(cotangent, keys), mix(cotangent.swapaxes(1, 2), queries)
-
-
-def _mix_transposed(operands, cotangent):
-    weights, values = operands
-    return pair_scores(cotangent, values), mix(weights.swapaxes(1, 2), cotangent)
-
-
-pair_scores.defvjp(lambda *operands: (pair_scores(*operands), operands), _pair_scores_transposed)
-mix.defvjp(lambda *operands: (mix(*operands), operands), _mix_transposed)
 
 
 def drop(key: Key[Array, ""], x: Float[Array, "*shape"], rate: Float[Array, ""] | float) -> Float[Array, "*shape"]:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from grokjax.config import DEEPEST, WIDEST, check_settings, setting
+from grokjax.config import DEEPEST, WIDEST, check_settings, refusing, setting
 from grokjax.models.layers import INITS, Linear, check_one_answer, embedding_table, product
 from grokjax.tasks.table import Prefixes, Table
 
@@ -46,6 +46,7 @@ class Cells(nn.Module):
         return jax.nn.sigmoid(out) * jnp.tanh(cell), cell
 
 
+@refusing
 class Lstm(nn.Module):
     """Encoder and decoder LSTM: each decoder layer starts from the encoder layer's last state and is fed its tokens.
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,9 +23,10 @@ import orbax.checkpoint as ocp
 
 from grokjax.config import ConfigError
 from grokjax.results import ResultError
-from grokjax.sweeps.collect import versions
+from grokjax.sweeps import outputs
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
+from grokjax.sweeps.provenance import versions
 
 SCHEMA = 1
 """Of what a checkpoint holds; another is refused."""
@@ -53,7 +55,7 @@ class Checkpoints:
         self._manager: ocp.CheckpointManager | None = None
 
     def _opened(self, read_only: bool = False) -> ocp.CheckpointManager:
-        logging.getLogger("absl").addFilter(_not_of_orbax)
+        _quieten_orbax()
         me = jax.process_index()  # where several processes know of each other, each writes its own all the same
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
@@ -80,7 +82,7 @@ class Checkpoints:
         described = {name: (array.dtype.name, array.shape, _digest(array)) for name, array in arrays.items()}
         text = json.dumps({"versions": versions(), "banks": told, "arrays": described})
         if self._manager is None:
-            self.folder.mkdir(exist_ok=True)
+            outputs.claim(self.folder)
             self._manager = self._opened()
         manager = self._manager
         manager.save(
@@ -176,7 +178,7 @@ class Checkpoints:
     def remove(self) -> None:
         """Removes all of them; there may be none."""
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        outputs.remove(self.folder)
 
 
 def _runs(banks: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], asked: Mapping[str, Run]):
@@ -208,6 +210,23 @@ def _together(alone: Iterable[Held]) -> list[Held]:
         )
         for members in alike.values()
     ]
+
+
+def _quieten_orbax() -> None:
+    """Drops what Orbax prints of errors that are raised too, and are said in a sentence here."""
+    logging.getLogger("absl").addFilter(_not_of_orbax)
+    before = sys.unraisablehook
+    if getattr(before, "drops_closed_loops", False):
+        return
+
+    def hook(unraisable):
+        # Where one write fails, as on a full disk, Orbax closes the event loop that its other writes then report to.
+        closed = isinstance(unraisable.exc_value, RuntimeError) and str(unraisable.exc_value) == "Event loop is closed"
+        if not (closed and unraisable.object is None):
+            before(unraisable)
+
+    hook.drops_closed_loops = True
+    sys.unraisablehook = hook
 
 
 def _not_of_orbax(record: logging.LogRecord) -> bool:

@@ -1,23 +1,18 @@
 """Records of runs <-> the labelled arrays of a result."""
 
-import functools
-import importlib.metadata
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grokjax import __version__, metrics, results
+from grokjax import metrics, results
 from grokjax.analysis.crossings import LEVELS, crossing
 from grokjax.config import Config, ConfigError, settings
+from grokjax.sweeps import code
 from grokjax.sweeps.engine import Record
 from grokjax.sweeps.grid import COMPONENTS, Grid, Run, describe
 from grokjax.training import METRICS, STREAMS
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-"""Packages whose versions a result names, besides our own."""
 
 
 def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) -> tuple[dict, dict]:
@@ -143,6 +138,7 @@ def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
         "config": {name: value for name, value in config.items() if name not in varying},
         "axes": {axis.names[0]: [_plain(overrides) for overrides in axis.overrides] for axis in grid.axes},
         "seeds": seeds,
+        "code": code.as_meta(piece for run in runs for piece in run.code),
     }
 
 
@@ -157,13 +153,14 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
       path: of the result.
       old, new: `described` of what it holds and of what is asked for.
     """
-    told = []
-    for name in sorted({*old["config"], *new["config"]}):
-        if name in old["config"] and name in new["config"] and old["config"][name] != new["config"][name]:
-            told.append(f"{name} is {old['config'][name]} there and {new['config'][name]} here")
-    for name, points in old["axes"].items():
-        asked = new["axes"].get(name, [{n: new["config"].get(n) for n in points[0]}])
-        if missing := [point for point in points if point not in asked]:
+    told = code.differences(old.get("code", []), new["code"], path)
+    held, asked = old.get("config", {}), new["config"]  # what another script wrote need not have all that a sweep has
+    for name in sorted({*held, *asked}):
+        if name in held and name in asked and held[name] != asked[name]:
+            told.append(f"{name} is {held[name]} there and {asked[name]} here")
+    for name, points in old.get("axes", {}).items():
+        wanted = new["axes"].get(name, [{n: asked.get(n) for n in points[0]}])
+        if missing := [point for point in points if point not in wanted]:
             told.append(f"it has {', '.join(_point(p) for p in missing[:4])}, which are not asked for")
     what = "; ".join(told) or "its runs were told something else, perhaps by another version of grokjax"
     raise ConfigError(
@@ -173,24 +170,3 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
 
 def _point(point: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in point.items())
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide the numbers."""
-    return {"grokjax": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
-@functools.cache
-def commit() -> str | None:
-    """The commit of the checkout that grokjax runs from, with '-dirty' where it was changed; None outside one."""
-    folder = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--match="],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None

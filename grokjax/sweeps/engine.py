@@ -1,20 +1,21 @@
 """The queue of runs and the threads that train them, one per device."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
 
-from grokjax.config import program_part
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
+from grokjax.sweeps.tables import Tables
 from grokjax.tasks.table import Table
 from grokjax.training import Program, RunValues, TableArrays
 
@@ -84,15 +85,17 @@ class Group:
         return sum(run.config.steps for run in self.pending) * self.step_work
 
 
-def make_groups(runs: Sequence[Run]) -> list[Group]:
-    """Sorts runs into groups by the static part of their configuration; each table is built once."""
-    tables, members = {}, {}
+def make_groups(runs: Iterable[Run]) -> list[Group]:
+    """Sorts runs into groups by the static part of their configuration; each table is built once.
+
+    Raises:
+      ConfigError: for a table that the machine cannot hold, or a model that does not suit its table.
+    """
+    tables, members = Tables(), {}
     for run in runs:
-        task = program_part(run.config.task)
-        if task not in tables:
-            tables[task] = task.table()
-        program = Program.of(run.config, tables[task])
-        members.setdefault((program, tables[task]), []).append(run)
+        table = tables.of(run.config.task)
+        program = Program.of(run.config, table, tuple(code.computes for code in run.code))
+        members.setdefault((program, table), []).append(run)
     return [
         Group(
             program,
@@ -200,32 +203,44 @@ class Queue:
 
 
 def serve(queue: Queue, group: Group, device: jax.Device, lanes: int | None, observer: Observer) -> None:
-    """Trains runs of one group on one device until none waits: each lane of a bank whose run is done takes the next."""
+    """Trains runs of one group on one device until none waits: each lane of a bank whose run is done takes the next.
+
+    Where the observer fails, it is handed what the bank holds before its error is raised.
+    """
 
     def program(width):
         return compiled(group.program, group.values, group.arrays, width, device)
 
+    def end(i):
+        """Frees a lane whose run has ended."""
+        if bank.lanes[i].status:
+            observer.ended(bank.lanes[i], bank.params(i))
+            bank.lanes[i] = None
+
     first, *wider = widths(device, max(1, len(group.pending)), lanes)
     growth, bank = Growth(wider), Bank(group.program, program(first), group.arrays, first, device)
-    while not queue.stop.is_set():
-        for i, lane in enumerate(bank.lanes):
-            if lane is None and (run := queue.take(group)) is not None:
-                bank.put(i, run, queue.kept.get(run.run_id))
-        if all(lane is None for lane in bank.lanes):
-            break
-        begin = time.perf_counter()
-        run_steps, evaluated = bank.advance()
-        width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
-        observer.advanced(run_steps)
-        for i in evaluated:
-            live = bank.lanes[i]
-            observer.evaluated(live, functools.partial(bank.params, i))
-            if live.status:
-                observer.ended(live, bank.params(i))
-                bank.lanes[i] = None
-        if width and bank.memory * width / len(bank.lanes) <= memory(device):
-            bank = bank.widened(program(width), width)
-        observer.parked(bank)
+    try:
+        while not queue.stop.is_set():
+            for i in range(len(bank.lanes)):
+                while bank.lanes[i] is None and (run := queue.take(group)) is not None:
+                    bank.put(i, run, queue.kept.get(run.run_id))
+                    end(i)  # it may have been kept at its last step
+            if all(lane is None for lane in bank.lanes):
+                break
+            begin = time.perf_counter()
+            run_steps, evaluated = bank.advance()
+            width = growth.next(run_steps, time.perf_counter() - begin) if group.pending else None
+            observer.advanced(run_steps)
+            for i in evaluated:
+                observer.evaluated(bank.lanes[i], functools.partial(bank.params, i))
+                end(i)
+            if width and bank.memory * width / len(bank.lanes) <= memory(device):
+                bank = bank.widened(program(width), width)
+            observer.parked(bank)
+    except BaseException:
+        with contextlib.suppress(Exception):  # where a dispatch failed, the state is gone
+            observer.left(bank)
+        raise
     observer.left(bank)
 
 

@@ -3,26 +3,43 @@
 Shared by the `grokjax` command and every script under experiments/.
 """
 
+import contextlib
 import inspect
+import math
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from absl import flags
 
 from grokjax import __version__
-from grokjax.config import NEAR_MISSES, Config, ConfigError, settings, unknown_name
+from grokjax.command import variant_text
+from grokjax.config import (
+    OTHER_NAMES,
+    Config,
+    ConfigError,
+    beyond,
+    exact_number,
+    folded,
+    own_name,
+    settings,
+    unknown_name,
+)
+from grokjax.messages import say, show
 from grokjax.metrics import METRICS
 from grokjax.results import ResultError, format_summary, summary
-from grokjax.sweeps import CHECKPOINT_MINUTES, Interrupted, sweep
+from grokjax.sweeps import CHECKPOINT_MINUTES, Interrupted, devices, sweep
 from grokjax.sweeps.grid import COMPONENTS, component, from_file
 
 LONGEST_RANGE = 1_000_000
 """Values a range may have."""
+
+LONGEST_NAME = 100
+"""Letters that the name of a flag may have."""
 
 DEFAULTS = {"task": "modular", "model": "decoder", "optimizer": "adamw"}
 """The components when none is named."""
@@ -54,16 +71,25 @@ Kinds = Mapping[str, Mapping[str, Any]]
 """Per component, its kinds by name: ours, and those of the user's files that a command line names."""
 
 
-def kinds_of(argv: Sequence[str]) -> Kinds:
-    """The kinds a command line may choose from; ConfigError if a file it names does not give one."""
+def kinds_of(texts: Mapping[str, str]) -> Kinds:
+    """The kinds a command line may choose from.
+
+    Only what is given as a task, model or optimizer, by a flag or in a variant, is looked at. A label, the name of a
+    result or any other text that looks like 'task=file.py:name' is never run.
+
+    Args:
+      texts: what is given for 'task', 'model', 'optimizer' and 'variant', if they are.
+
+    Raises:
+      ConfigError: if a file that is named does not give one, or variants cannot be read.
+    """
+    chosen = [(which, value.strip()) for which in COMPONENTS for value in texts.get(which, "").split(",")]
+    if ":" in texts.get("variant", ""):
+        chosen += [pair for pairs in _variant_words(texts["variant"]).values() for pair in pairs]
     kinds = {which: dict(ours) for which, ours in COMPONENTS.items()}
-    for argument in argv:
-        flag, equals, text = argument.lstrip("-").partition("=")
-        for part in text.replace(";", " ").replace(",", " ").split():
-            name, _, value = part.rpartition("=")
-            which = name or flag
-            if equals and ".py:" in value and which in COMPONENTS:
-                kinds[which][value] = component(which, value)
+    for which, value in chosen:
+        if which in COMPONENTS and ".py:" in value:
+            kinds[which][value] = component(which, value)
     return kinds
 
 
@@ -113,34 +139,55 @@ def _range(name: str, text: str, kind: type) -> list:
     if len(parts) != 3 or parts[2] <= 0 or parts[1] < parts[0]:
         raise ConfigError(f"{name}={text} is not a range: it must be start:stop:step, rising. Try --{name}={example}.")
     start, stop, step = parts
-    count = int((stop - start) / step) + 1
-    if count > LONGEST_RANGE:
-        raise ConfigError(f"{name}={text} has {count:,} values, more than {LONGEST_RANGE:,}. Try a larger step.")
-    return [_number(name, str(start + i * step), kind) for i in range(count)]
+    steps = (stop - start) / step
+    if steps >= LONGEST_RANGE:
+        count = f"{int(steps) + 1:,}" if steps < 10**15 else f"about {steps:.0e}"
+        raise ConfigError(f"{name}={text} has {count} values, more than {LONGEST_RANGE:,}. Try a larger step.")
+    return [_number(name, str(start + i * step), kind) for i in range(int(steps) + 1)]
 
 
 def _decimal(name: str, whole: str, part: str) -> Decimal:
-    try:
-        number = Decimal(part.strip())
-    except InvalidOperation:
-        number = None
+    number = exact_number(name, part.strip(), whole)
     if number is None or not number.is_finite():
         raise ConfigError(f"{name}={whole} cannot be read: {part!r} is not a number.")
     return number
 
 
 def _number(name: str, text: str, kind: type) -> float | int:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ConfigError(f"{name}={text} is not a number.") from None
+    value = exact_number(name, text)
+    if value is None:
+        raise ConfigError(f"{name}={text} is not a number.")
     if kind is float:
-        return float(value)
+        number = float(value)
+        if value.is_finite() and value and (not number or math.isinf(number)):
+            raise beyond(name, text)
+        return number
     if not value.is_finite() or value != value.to_integral_value():
         raise ConfigError(f"{name}={text} is not a whole number.")
     if abs(value) > 2**63:
         raise ConfigError(f"{name}={text} is out of range.")
     return int(value)
+
+
+def _variant_words(text: str) -> dict[str, list[tuple[str, str]]]:
+    """'label: name=value name=value; label: ...' as {label: [(name, value)]}, nothing being known of the names."""
+    variants = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        label, colon, rest = part.partition(":")
+        try:
+            words = [word.partition("=") for word in shlex.split(rest)]
+        except ValueError as error:
+            raise ConfigError(f"variant={part} cannot be read: {str(error).lower()}.") from None
+        if broken := [name for name, equals, _ in words if not equals]:
+            raise ConfigError(f"variant={part} cannot be read: {broken[0]!r} is not name=value.")
+        if label.strip() in variants:
+            raise ConfigError(f"variant gives the label {label.strip()!r} twice. Give each its own.")
+        if not colon or not words:
+            raise ConfigError(f"variant={part} cannot be read. Try 'a: weight_decay=0; b: weight_decay=1'.")
+        variants[label.strip()] = [(name, value) for name, _, value in words]
+    if not variants:
+        raise ConfigError("variant has no value, so the grid is empty. Try 'a: weight_decay=0; b: weight_decay=1'.")
+    return variants
 
 
 def parse_variants(text: str, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -149,33 +196,19 @@ def parse_variants(text: str, known: Mapping[str, Any]) -> dict[str, dict[str, A
     A value with spaces stands in quotes. `known` are the settings by name.
     """
     variants = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        label, colon, rest = part.partition(":")
-        chosen = {}
-        try:
-            words = shlex.split(rest)
-        except ValueError as error:
-            raise ConfigError(f"variant={part} cannot be read: {str(error).lower()}.") from None
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise ConfigError(f"variant={part} cannot be read: {word!r} is not name=value.")
+    for label, pairs in _variant_words(text).items():
+        chosen = variants[label] = {}
+        for name, value in pairs:
+            name = own_name(name, (*known, *COMPONENTS))
             if name in COMPONENTS:
                 chosen[name] = value
             elif name in known:
                 data = known[name].metadata
                 chosen[name] = parse_values(name, value, data["kind"], data["optional"])
                 if isinstance(chosen[name], list):
-                    raise ConfigError(f"variant={part} gives {name} several values. A variant has one of each.")
+                    raise ConfigError(f"variant={label}:... gives {name} several values. A variant has one of each.")
             else:
                 raise unknown_name("setting", name, {*known, *COMPONENTS})
-        if label.strip() in variants:
-            raise ConfigError(f"variant gives the label {label.strip()!r} twice. Give each its own.")
-        if not colon or not chosen:
-            raise ConfigError(f"variant={part} cannot be read. Try 'a: weight_decay=0; b: weight_decay=1'.")
-        variants[label.strip()] = chosen
-    if not variants:
-        raise ConfigError("variant has no value, so the grid is empty. Try 'a: weight_decay=0; b: weight_decay=1'.")
     return variants
 
 
@@ -186,15 +219,19 @@ def _metric(text: str) -> tuple[str, Any]:
 
 
 def _definitions(
-    presets: Mapping[str, Mapping[str, str]], switches: Mapping[str, str], texts: Mapping[str, str], known: Mapping
+    presets: Mapping[str, Mapping[str, str]],
+    switches: Mapping[str, str],
+    texts: Mapping[str, str],
+    without: Collection[str],
+    known: Mapping,
 ) -> flags.FlagValues:
     values = flags.FlagValues()
-    for name in [*COMPONENTS, *known, *SWEEP_FLAGS, *texts]:
-        flags.DEFINE_string(name, None, "", flag_values=values)
+    for name in [*COMPONENTS, *known, *SWEEP_FLAGS, *texts, *(["preset"] if presets else [])]:
+        if name not in without:
+            flags.DEFINE_string(name, None, "", flag_values=values)
     for name in (*SWEEP_SWITCHES, *switches, "help", "version"):
-        flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
-    if presets:
-        flags.DEFINE_string("preset", None, "", flag_values=values)
+        if name not in without:
+            flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
     return values
 
 
@@ -204,6 +241,7 @@ def help_text(
     presets: Mapping[str, Mapping[str, str]],
     switches: Mapping[str, str] = NOTHING,
     texts: Mapping[str, str] = NOTHING,
+    without: Collection[str] = (),
 ) -> str:
     """What --help prints: every flag under its heading, with its default and the values it may take."""
     lines = [doc.strip(), "", f"usage: {program} [--flag=value ...]", ""]
@@ -212,8 +250,9 @@ def help_text(
     lines += ["The sweep:"]
     if presets:
         lines.append(_flag_line("preset", f"{', '.join(presets)}; any flag overrides it", next(iter(presets))))
-    lines += [_flag_line(name, text, None) for name, text in (SWEEP_FLAGS | texts).items()]
-    lines += [_flag_line(name, text, name == "progress") for name, text in (SWEEP_SWITCHES | switches).items()]
+    lines += [_flag_line(name, text, None) for name, text in (SWEEP_FLAGS | texts).items() if name not in without]
+    switches = {name: text for name, text in (SWEEP_SWITCHES | switches).items() if name not in without}
+    lines += [_flag_line(name, text, name == "progress") for name, text in switches.items()]
     for which, kinds in COMPONENTS.items():
         lines += ["", f"The {which}:"]
         told = f"kind: {', '.join(kinds)}; or one of your own, as file.py:name"
@@ -259,8 +298,11 @@ def parse(
     out: str | None = None,
     switches: Mapping[str, str] = NOTHING,
     texts: Mapping[str, str] = NOTHING,
+    without: Collection[str] = (),
 ) -> dict[str, Any] | None:
     """Reads a command line.
+
+    Names of flags, and values that are names, are read without regard to case, and '-' in them is '_'.
 
     Args:
       argv: program and arguments.
@@ -268,6 +310,7 @@ def parse(
       out: default of --out, in which {preset} stands for the preset's name.
       switches: further flags that are on or off, with their help.
       texts: further flags whose text is handed on as it is, with their help.
+      without: flags of a sweep that this command does not have.
 
     Returns:
       The keywords of `grokjax.sweep`, 'config' included, axes in the order of the command line; None if only the
@@ -276,27 +319,33 @@ def parse(
     Raises:
       ConfigError: for anything that cannot be read.
     """
-    kinds = kinds_of(argv)
-    settings_by_name = all_settings(kinds)
-    defined = _definitions(presets, switches, texts, settings_by_name)
-    known = {name for name in defined}
+
+    def defined(known):
+        values = _definitions(presets, switches, texts, without, known)
+        return values, argv[:1] + [_ours(argument, values, known) for argument in argv[1:]]
+
+    settings_by_name = all_settings(kinds_of(_chosen_kinds(*defined(all_settings()))))
+    values, arguments = defined(settings_by_name)
+    known = set(values)
     try:
-        rest = defined([_with_value(argument, settings_by_name) for argument in argv])
+        rest = values(arguments)
     except flags.UnrecognizedFlagError as error:
         raise unknown_name("flag", error.flagname, known) from None
     except flags.Error as error:
-        raise ConfigError(f"{str(error).strip().removesuffix('.')}. --help lists the flags.") from None
+        raise _unreadable(error) from None
     if len(rest) > 1:
-        hint = f" Did you mean --{rest[1]}?" if rest[1].partition("=")[0] in {*known, *NEAR_MISSES} else ""
+        name, equals, text = rest[1].partition("=")
+        meant = own_name(OTHER_NAMES.get(folded(name), name), known)
+        hint = f" Did you mean --{meant}{equals}{text}?" if meant in known else ""
         raise ConfigError(f"{rest[1]!r} is not a flag.{hint} --help lists them.")
-    if defined.version:
-        print(f"grokjax {__version__}")
+    if values.version:
+        show(f"grokjax {__version__}")
         return None
-    order = [argument.lstrip("-").partition("=")[0] for argument in argv]
-    given = {name: defined[name].value for name in defined if not defined[name].using_default_value}
+    order = [argument.lstrip("-").partition("=")[0] for argument in arguments]
+    given = {name: values[name].value for name in values if not values[name].using_default_value}
     given = dict(sorted(given.items(), key=lambda item: order.index(item[0]) if item[0] in order else 0))
     if presets:
-        preset = given.pop("preset", next(iter(presets)))
+        preset = own_name(given.pop("preset", next(iter(presets))), presets)
         if preset not in presets:
             raise unknown_name("preset", preset, presets)
         given = _overridden(presets[preset], given, settings_by_name)
@@ -305,10 +354,34 @@ def parse(
     return _keywords(given, {*SWEEP_SWITCHES, *switches, *texts}, settings_by_name)
 
 
-def _with_value(argument: str, known: Mapping[str, Any]) -> str:
-    """The argument, with '=true' where it is the bare name of a setting that is true or false."""
-    field = known.get(argument.removeprefix("--")) if argument.startswith("--") else None
-    return f"{argument}=true" if field is not None and field.metadata["kind"] is bool else argument
+def _chosen_kinds(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, str]:
+    """The texts of --task, --model, --optimizer and --variant, other flags not being known yet."""
+    values.set_gnu_getopt(True)  # goes on after the value of a flag that is not known
+    try:
+        values(arguments, known_only=True)
+    except flags.Error as error:
+        raise _unreadable(error) from None
+    return {name: values[name].value for name in (*COMPONENTS, "variant") if values[name].value is not None}
+
+
+def _unreadable(error: flags.Error) -> ConfigError:
+    return ConfigError(f"{str(error).strip().removesuffix('.')}. --help lists the flags.")
+
+
+def _ours(argument: str, values: flags.FlagValues, known: Mapping[str, Any]) -> str:
+    """An argument with our name of its flag; with '=true' if it is the bare name of a setting that is true or false."""
+    dashes = argument[: len(argument) - len(argument.lstrip("-"))]
+    if len(dashes) not in (1, 2):
+        return argument
+    name, equals, text = argument.removeprefix(dashes).partition("=")
+    if len(name) > LONGEST_NAME:  # absl compares it with every flag, by a recursion over its letters
+        raise ConfigError(f"There is no flag '{name:.40}...'. --help lists all.")
+    switches = {f"no_{name}": f"no{name}" for name in values if values[name].boolean}
+    name = own_name(name, [*values, *switches.values()])
+    name = switches.get(own_name(name, switches), name)
+    if not equals and name in known and known[name].metadata["kind"] is bool:
+        equals, text = "=", "true"
+    return f"{dashes}{name}{equals}{text}"
 
 
 INSTEAD = (("seed", "num_seeds"), ("steps", "epochs"), ("train_fraction", "train_rows"))
@@ -394,14 +467,6 @@ def _still_zipped(group: list[str], preset, given, kept: dict[str, str], known) 
     return still
 
 
-def variant_text(variants: Mapping[str, Mapping[str, Any]]) -> str:
-    """Labelled configurations as --variant takes them: what `parse_variants` reads."""
-    return "; ".join(
-        f"{label}: " + " ".join(f"{name}={shlex.quote(str(value))}" for name, value in chosen.items())
-        for label, chosen in variants.items()
-    )
-
-
 def _keywords(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords of `grokjax.sweep`; what is `plain` is handed on as it is."""
     parts: dict[str, Any] = {which: component(which, kind) for which, kind in DEFAULTS.items()}
@@ -438,7 +503,7 @@ def main(
     presets: Mapping[str, Mapping[str, str]] = NOTHING,
     out: str | None = None,
 ) -> None:
-    """Runs a sweep from the command line and exits: 0 done, 1 refused or failed, 130 or 143 interrupted.
+    """Runs a sweep from the command line and exits: 0 done, 1 refused or failed, 128 + n ended by signal n.
 
     Args:
       argv: program and arguments; default: of this process.
@@ -453,17 +518,9 @@ def main(
         grid = sweep(**keywords)
         if grid is not None:
             by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
-            print(format_summary(summary(grid, by=by or None)))
+            show(format_summary(summary(grid, by=by or None)))
 
     guarded(run, argv, doc=doc, presets=presets, out=out)
-
-
-def _told(text: str) -> None:
-    """Prints, also to a reader that has had enough, as `head` has."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def guarded(
@@ -475,32 +532,40 @@ def guarded(
     out: str | None = None,
     switches: Mapping[str, str] = NOTHING,
     texts: Mapping[str, str] = NOTHING,
+    without: Collection[str] = (),
 ) -> None:
     """Calls `run` with the keywords of a command line, and ends the process with one sentence if that cannot be.
 
     Args:
       run: given the keywords of `grokjax.sweep`.
       argv, doc, presets, out: as in `main`.
-      switches, texts: as in `parse`.
+      switches, texts, without: as in `parse`.
     """
     argv = list(sys.argv if argv is None else argv)
-    if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
-        _told(help_text(argv[0], doc, presets, switches, texts))
-        sys.exit(0)
+    devices.start()
     try:
-        keywords = parse(argv, presets, out, switches, texts)
+        if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
+            show(help_text(argv[0], doc, presets, switches, texts, without))
+            sys.exit(0)
+        keywords = parse(argv, presets, out, switches, texts, without)
         if keywords is not None:
             run(keywords)
     except (ConfigError, ResultError) as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
+        say(f"{argv[0]}: {error}")
         sys.exit(1)
     except Interrupted as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
-        sys.exit(128 + error.number)
+        say(f"{argv[0]}: {error}")
+        _end(128 + error.number)
     except KeyboardInterrupt:
-        print(f"\n{argv[0]}: Ended at once. The same command goes on from what was saved last.", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(128 + signal.SIGINT)  # threads that still train would be cut off somewhere inside
+        say(f"\n{argv[0]}: Ended at once. The same command goes on from what was saved last.")
+        _end(128 + signal.SIGINT)
+
+
+def _end(status: int) -> None:
+    """Ends the process, though threads may still compile or train: an orderly exit would cut them off inside XLA."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -7,31 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
 
-from grokjax.config import ConfigError, program_part
+from grokjax.config import ConfigError
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import Group, widths
 from grokjax.sweeps.grid import Grid, Run
-from grokjax.sweeps.programs import check, compiled, state_bytes, step_operations
+from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.sweeps.progress import clock
+from grokjax.sweeps.tables import size
 from grokjax.training import EVALUATION_ROWS
 
 TYPICAL_SHARE = 0.5
 """Share of the matrix-multiply peak that the estimated time assumes."""
-
-TABLE_COPIES = 8
-"""How often a table's int32 inputs are held while it is built and its prefixes are found, generously."""
-
-
-def check_memory(runs: Sequence[Run], where: Sequence[jax.Device]) -> None:
-    """ConfigError if the table of a task alone does not fit the machine; builds nothing."""
-    available = devices.host_memory()
-    for task in {program_part(run.config.task) for run in runs}:
-        needed = task.num_examples * (task.length + 1) * 4 * TABLE_COPIES
-        if needed > available:
-            raise ConfigError(
-                f"The table of {task.name} has {task.num_examples:,} rows and needs about {size(needed)} of memory; "
-                f"this machine has {size(available)}. Try a smaller --modulus."
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,8 +141,7 @@ def _rows(group: Group) -> int:
 
 
 def need(group: Group, device: jax.Device, lanes: int | None) -> Need:
-    """What a group needs on a device, nothing being compiled; ConfigError for a user's code that cannot be."""
-    check(group.program, group.values, group.arrays)
+    """What a group needs on a device, nothing being compiled."""
     possible = widths(device, len(group.pending), lanes)
     return Need(
         runs=len(group.pending),
@@ -168,12 +153,3 @@ def need(group: Group, device: jax.Device, lanes: int | None) -> Need:
         operations=step_operations(group.program, group.arrays),
         steps=sum(run.config.steps for run in group.pending),
     )
-
-
-def size(num_bytes: float) -> str:
-    """E.g. '3.2 GiB'."""
-    units = ("B", "KiB", "MiB", "GiB", "TiB")
-    power = 0
-    while num_bytes >= 1024 and power < len(units) - 1:
-        num_bytes, power = num_bytes / 1024, power + 1
-    return f"{num_bytes:.{min(power, 1)}f} {units[power]}"

@@ -67,7 +67,13 @@ class Live:
         """Takes the metrics of the evaluation that was due, and ends the run where it is to end."""
         self.names = names
         self.metrics.append(metrics)
+        self.settle()
+
+    def settle(self) -> None:
+        """Ends the run if what was measured last says so."""
         config = self.run.config
+        if not self.metrics:
+            return
         if not np.isfinite(self.latest("train_loss" if config.num_train else "val_loss")):
             self.status = "diverged"
         elif self.step == self.schedule[-1]:
@@ -131,6 +137,7 @@ class Bank:
         else:
             live = held.lives[0].copy()
             state = jax.device_put(_restored(state_shapes(self.program, values, self.arrays), held), self.device)
+            live.settle()
         values = jax.device_put(values, self.device)
         if not self.stacked:
             self.values, self.state = values, state
@@ -186,11 +193,14 @@ class Bank:
         return bank
 
     def held(self) -> Held:
-        """Its runs under way, copied: what it does next leaves them as they are."""
+        """Its runs under way, copied: what it does next leaves them as they are.
+
+        A run that has ended, but that nobody took yet, counts as under way at its last step.
+        """
         live = [i for i, lane in enumerate(self.lanes) if lane is not None]
         leaves = _by_path(self.state).items() if live else ()
         state = {path: np.array(leaf)[live] if self.stacked else np.array(leaf)[None] for path, leaf in leaves}
-        return Held([self.lanes[i].copy() for i in live], state)
+        return Held([dataclasses.replace(self.lanes[i].copy(), status="") for i in live], state)
 
     def params(self, lane: int) -> dict:
         """The parameters of the run in a lane, in NumPy."""

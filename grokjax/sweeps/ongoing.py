@@ -5,8 +5,6 @@ import datetime
 import functools
 import json
 import os
-import signal
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,26 +16,14 @@ import xarray as xr
 
 from grokjax import results
 from grokjax.config import evaluated_steps
-from grokjax.sweeps import collect, devices
+from grokjax.messages import say
+from grokjax.sweeps import collect, devices, outputs, provenance
 from grokjax.sweeps.checkpoints import Checkpoints, Keeper
 from grokjax.sweeps.engine import Group, Observer, Record, train
 from grokjax.sweeps.grid import Grid, Run, flat
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.progress import Meter
-
-
-class Interrupted(KeyboardInterrupt):
-    """The sweep was told to end before it was done; what had ended is saved. Carries the signal's number."""
-
-    def __init__(self, told: str, number: int):
-        super().__init__(told)
-        self.number = number
-
-
-def say(text: str, aloud: bool = True) -> None:
-    """Tells the user something, unless told to be quiet."""
-    if aloud:
-        print(text, file=sys.stderr, flush=True)
+from grokjax.sweeps.signals import Interrupted, Listening
 
 
 @functools.lru_cache
@@ -70,6 +56,7 @@ class Ongoing(Observer):
         self.configs = {run.run_id: run.config for run in runs}
         self.records: dict[str, Record] = {}
         self.result: tuple[dict, dict] | None = None
+        self.seen: tuple[int, ...] | None = None
         self.held: dict[str, Held] = {}
         self.checkpoints = Checkpoints(path.with_suffix(".checkpoints")) if path else None
         self.is_part = False
@@ -88,9 +75,13 @@ class Ongoing(Observer):
         return part
 
     def take_up(self) -> None:
-        """Takes up what is there of this sweep, or of a part or the whole of it; ConfigError if it is of another."""
-        if self.path is None:
+        """Takes up the runs that have ended, of this sweep or a part or the whole of it; ConfigError if of another.
+
+        A result that has not changed since the last time is not read again.
+        """
+        if self.path is None or (seen := _version(self.path)) == self.seen:
             return
+        self.seen = seen
         if self.path.exists():
             self.result = results.read(self.path)
             arrays, meta = self.result
@@ -100,8 +91,11 @@ class Ongoing(Observer):
                 collect.check_same_sweep(self.path, meta, self.described)
             records = collect.to_records(arrays, meta)
             self.records = {run_id: record for run_id, record in records.items() if self._has_snapshots(run_id, record)}
-        if not set(self.configs) <= set(self.records):
-            held = self.checkpoints.read(self.runs, lambda text: say(text, True))
+
+    def take_up_checkpoints(self) -> None:
+        """Takes up the runs that were under way when an earlier process ended, where any run is missing."""
+        if self.path is not None and not set(self.configs) <= set(self.records):
+            held = self.checkpoints.read(self.runs, say)
             self.held |= {
                 run_id: one
                 for run_id, one in held.items()
@@ -138,12 +132,12 @@ class Ongoing(Observer):
     def evaluated(self, live: Live, params):
         run_id = live.run.run_id
         if not live.status and live.step in self._snapshot_steps(run_id):  # at its end its parameters are kept anyway
-            results.write_params(self.params, results.snapshot_name(run_id, live.step), params())
+            results.write_params(self.params, run_id, params(), step=live.step, final=False)
         self.meter.evaluated(live)
 
     def ended(self, live: Live, params):
         if self.path:
-            results.write_params(self.params, live.run.run_id, params)
+            results.write_params(self.params, live.run.run_id, params, step=live.step)
         with self.lock:
             self.records[live.run.run_id] = Record.of(live)
         if self.keeper:
@@ -160,11 +154,20 @@ class Ongoing(Observer):
         if self.keeper:
             self.keeper.left(bank)
 
-    def train(self, groups: Sequence[Group], where, lanes: int | None, shows: bool, seconds: float) -> None:
+    def train(
+        self,
+        groups: Sequence[Group],
+        listening: Listening,
+        where: Sequence[jax.Device],
+        lanes: int | None,
+        shows: bool,
+        seconds: float,
+    ) -> None:
         """Trains the pending runs of some groups, those that are held first, and writes what has come of them.
 
         Args:
           groups: whose queues are emptied.
+          listening: to signals that end training.
           where: the devices.
           lanes: per device, or None to measure.
           shows: whether to tell how it goes.
@@ -174,18 +177,19 @@ class Ongoing(Observer):
           Interrupted: once all is saved as far as it was.
         """
         self._prepare(groups, where, shows, seconds)
-        stop, signals = threading.Event(), []
+        listening.training = True
         try:
-            with listening(stop, signals):
-                train(groups, where, lanes, self, stop, self.held, self._join)
-        except Exception:
-            self._keep()
+            train(groups, where, lanes, self, listening.stop, self.held, self._join)
+        except KeyboardInterrupt:
+            raise  # the second one, which ends at once
+        except BaseException:
+            kept = self._kept_so_far()
+            say(f"Training failed. {kept}", self.path is not None and self.path.exists())
             raise
         finally:
             self.meter.close()
-        ended = sum(run.run_id in self.records for run in self.runs)
-        if signals and ended < len(self.runs):
-            raise Interrupted(f"Interrupted. {self._kept_so_far(ended)}", signals[0])
+        if listening.heard and not set(self.configs) <= set(self.records):
+            raise Interrupted(f"Interrupted. {self._kept_so_far()}", listening.heard[0])
         self.result = self._result(self.records, self._measured())
         if self.path:
             self._replace_result()
@@ -198,12 +202,14 @@ class Ongoing(Observer):
         done = {run_id: one.lives[0].step for run_id, one in self.held.items()}
         budgets = [run.config.steps - done.get(run.run_id, 0) for group in groups for run in group.pending]
         if self.path:
+            outputs.claim(self.params)
             results.remove_unfinished(self.path)
             if not self.is_part:  # of a part, others may just be writing there
                 results.remove_unfinished(self.params)
             if not self.held:
                 self.checkpoints.remove()
             self.keeper = Keeper(self.checkpoints, seconds, self.held, self._write, say)
+        devices.say_other_pools([one for one in self.trained_by if one.get("platform") == "cpu"])
         if done:
             say(f"{len(done)} runs go on from a checkpoint, {sum(done.values()):,} run-steps done.", shows)
         self.where, self.meter = where, Meter(budgets, shows)
@@ -219,14 +225,15 @@ class Ongoing(Observer):
         """Writes all there is before training ends too early; what went wrong, '' if nothing."""
         return self.keeper.write() or self.keeper.finish() if self.keeper else ""
 
-    def _kept_so_far(self, ended: int) -> str:
-        """Says what an interrupted sweep has saved, having saved it."""
+    def _kept_so_far(self) -> str:
+        """Says what a sweep that ends too early has saved, having saved it."""
         if not self.path:
             return "Nothing is saved, for there is no --out."
         wrong = self._keep()
         self.checkpoints.close()
         if wrong:
             return wrong
+        ended = sum(run.run_id in self.records for run in self.runs)
         saved = f"{ended} of {len(self.runs)} runs are saved in {self.path}, those under way beside it"
         return f"{saved}; the same command continues."
 
@@ -268,11 +275,11 @@ class Ongoing(Observer):
     def _measured(self) -> dict[str, Any]:
         """What meta says of how it was trained: by this process, and, one by one, by all that had a hand in it."""
         mine = {
-            "versions": collect.versions(),
-            "commit": collect.commit(),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
             "device": devices.describe(self.where),
             "platform": self.where[0].platform,
-            "thread_pool": os.environ.get(devices.THREAD_POOL),
+            "thread_pool": devices.thread_pool(),
             "lanes": sorted(self.widths),
             "wall_seconds": round(self.meter.seconds, 3),
             "run_steps": self.meter.run_steps,
@@ -292,24 +299,10 @@ class Ongoing(Observer):
         return arrays, meta
 
 
-class listening:
-    """While inside, SIGINT and SIGTERM set an event instead of ending the process; a second one ends it."""
-
-    def __init__(self, stop: threading.Event, heard: list[int]):
-        self.stop, self.heard, self.before = stop, heard, {}
-
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self._hear)
-
-    def _hear(self, number, frame):
-        self.heard.append(number)
-        self.stop.set()
-        for again, handler in self.before.items():
-            signal.signal(again, handler)
-        print("\nEnding after the steps under way; once more ends at once.", file=sys.stderr, flush=True)
-
-    def __exit__(self, *exception):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+def _version(path: Path) -> tuple[int, ...] | None:
+    """What changes whenever a file is written; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -8,7 +8,6 @@ command it goes on with its share, while the others keep theirs.
 import collections
 import dataclasses
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ import jax
 
 from grokjax import results
 from grokjax.config import ConfigError
-from grokjax.sweeps import collect
+from grokjax.sweeps import collect, outputs
 from grokjax.sweeps.engine import Group, Record
 from grokjax.sweeps.lock import owned
 from grokjax.sweeps.ongoing import Ongoing
@@ -175,7 +174,7 @@ class Parts:
     def _remove(self) -> None:
         """Removes all parts, and what was kept of them."""
         for _ in range(10):  # for some process may just be removing its own checkpoints
-            shutil.rmtree(self.folder, ignore_errors=True)
+            outputs.remove(self.folder)
             if not self.folder.exists():
                 break
             time.sleep(0.1)

@@ -1,15 +1,17 @@
 """Compiled programs: 'W lanes advance by one chunk', and what they need."""
 
+import contextlib
 import functools
 import threading
 import traceback
+import types
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from grokjax import training
+from grokjax import optimizers, training
 from grokjax.config import ConfigError
 from grokjax.training import Program, RunState, RunValues, TableArrays
 
@@ -49,22 +51,51 @@ def check(program: Program, values: RunValues, table: TableArrays) -> None:
     if not program.users_code:
         return
     told = np.int32(1), np.bool_(True), np.bool_(True)
-    try:
+    with _explaining(program):
         state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
         jax.eval_shape(functools.partial(training.train_chunk, program), values, table, state, *told)
+
+
+@contextlib.contextmanager
+def _explaining(program: Program):
+    """While inside, what a user's code raises becomes a ConfigError: what of the program raised what, and where."""
+    try:
+        yield
     except ConfigError:
         raise
     except Exception as error:
-        ours = str(Path(training.__file__).parent), "site-packages", "dist-packages"
+        if not program.users_code:
+            raise
         frames = traceback.extract_tb(error.__traceback__)
+        ours = str(Path(training.__file__).parent), "site-packages", "dist-packages"
         places = [f" ({f.filename}:{f.lineno})" for f in frames if not any(name in f.filename for name in ours)]
-        first_line = str(error).strip().partition("\n")[0]
-        traced = isinstance(error, jax.errors.JAXTypeError) or "racer" in first_line
+        first_line = str(error).strip().partition("\n")[0].removesuffix(".")
+        if first_line.endswith(":"):  # what differs is told below
+            first_line = " ".join(str(error).split())
         raise ConfigError(
             f"A program with {' and '.join(program.users_code)} cannot be made: {type(error).__name__}: "
-            f"{first_line[:300]}{places[-1] if places else ''}."
-            + (" Values are traced: use jax.numpy, and jnp.where in place of if." if traced else "")
+            f"{first_line[:300]}{places[-1] if places else ''}.{_hint(error, frames)}"
         ) from None
+
+
+def _hint(error: Exception, frames: traceback.StackSummary) -> str:
+    """What to try where a user's code cannot be traced; '' where nothing is known."""
+    if isinstance(error, jax.errors.JAXTypeError) or (isinstance(error, TypeError) and "racer" in str(error)):
+        if any("optax" in Path(frame.filename).parts for frame in frames):
+            return (
+                " Values are traced, and this part of optax compares them. Give it numbers and scale what it returns: "
+                "lambda step: h.learning_rate * optax.warmup_cosine_decay_schedule(0.0, 1.0, 10, 1000)(step)."
+            )
+        return " Values are traced: use jax.numpy, and jnp.where in place of if."
+    named = {frame.name for frame in frames}
+    if isinstance(error, TypeError) and "keyword" in str(error) and "train_step" in named and "loss" not in named:
+        return (
+            f" An update may ask for {', '.join(optimizers.EXTRA_ARGUMENTS)}; one that takes none of them goes into a "
+            "chain as optax.GradientTransformation(it.init, it.update)."
+        )
+    if isinstance(error, AttributeError) and isinstance(error.obj, types.SimpleNamespace):
+        return f" Declare it with its default, as in grokjax.optimizers.custom(function, {error.name}=1.0)."
+    return ""
 
 
 def state_shapes(program: Program, values: RunValues, table: TableArrays) -> RunState:
@@ -106,7 +137,8 @@ def _of_shapes(structure, leaves):
 
 @functools.cache
 def _state_shapes(program: Program, structure, leaves) -> RunState:
-    return jax.eval_shape(functools.partial(training.init_run, program), *_of_shapes(structure, leaves))
+    with _explaining(program):
+        return jax.eval_shape(functools.partial(training.init_run, program), *_of_shapes(structure, leaves))
 
 
 def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:
@@ -201,7 +233,9 @@ def _compile(program, structure, leaves, lanes, device) -> Compiled:
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), (values, table, state, *scalars)
     )
     options = (_cpu_options() if device.platform == "cpu" else {}) | OPTIONS
-    executable = jax.jit(advance, donate_argnums=2).lower(*arguments).compile(options or None)
+    with _explaining(program):  # what tracing alone does not find, such as a derivative that is not defined
+        lowered = jax.jit(advance, donate_argnums=2).lower(*arguments)
+    executable = lowered.compile(options or None)
     with _lock:
         compilations += 1
     analysis = executable.memory_analysis()

@@ -1,21 +1,66 @@
 """What a user sees while a sweep runs: a bar on a terminal, a line every so often elsewhere."""
 
-import sys
+import functools
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from grokjax.messages import STANDARD_ERROR, say
 from grokjax.sweeps.lanes import Live
 
 LINE_SECONDS = 15.0
 """Time between two lines where the output is no terminal."""
 
+COUNT_SECONDS = 3.0
+"""Time between two lines of what comes before training."""
+
+
+class Counted:
+    """Items that tell how many of them have been gone through, every few seconds.
+
+    Args:
+      items: to iterate over, again where they can be.
+      number: of them.
+      doing: what is done with them, such as 'laying out runs'.
+      tell: is given each line.
+    """
+
+    def __init__(self, items: Iterable, number: int, doing: str, tell: Callable[[str], None]):
+        self.items, self.number, self.doing, self.tell = items, number, doing, tell
+
+    def __len__(self):
+        return self.number
+
+    def __iter__(self) -> Iterator:
+        last = time.monotonic()
+        for done, item in enumerate(self.items):
+            yield item
+            if time.monotonic() - last > COUNT_SECONDS:
+                last = time.monotonic()
+                self.tell(f"{self.doing}: {done + 1:,} of {self.number:,}")
+
+
+def harmless(show: Callable) -> Callable:
+    """A method of `Meter` that raises nothing: if it fails, no more is shown, and training goes on."""
+
+    @functools.wraps(show)
+    def guarded(meter, *arguments):
+        try:
+            return show(meter, *arguments)
+        except Exception as error:
+            if meter.shows:
+                say(f"Progress is no longer shown, for showing it failed ({type(error).__name__}: {error}).")
+            meter.shows, meter.bar = False, None
+
+    return guarded
+
 
 class Meter:
-    """Counts runs and run-steps from several threads, and shows them.
+    """Counts runs and run-steps from several threads, and shows them. No error of its own ends training.
 
     Args:
       budgets: steps each run may take.
@@ -30,19 +75,25 @@ class Meter:
         self.reached: dict[str, set[int]] = {"memorised": set(), "generalised": set()}
         self.bar = None
         self.shows = shows
-        if shows and sys.stderr.isatty():
-            self.bar = Progress(
-                TextColumn("{task.fields[told]}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
-            )
+        self._open()
+
+    @harmless
+    def _open(self) -> None:
+        """Opens a bar, on a terminal."""
+        if self.shows and STANDARD_ERROR.isatty():
+            columns = TextColumn("{task.fields[told]}"), BarColumn(), TimeElapsedColumn()
+            self.bar = Progress(*columns, console=Console(file=STANDARD_ERROR))
             self.task = self.bar.add_task("", total=self.total, told=self.line())
             self.bar.start()
 
+    @harmless
     def advanced(self, run_steps: int) -> None:
         """So many run-steps more are done."""
         with self.lock:
             self.run_steps += run_steps
             self._show()
 
+    @harmless
     def evaluated(self, live: Live) -> None:
         """Counts a run that has just reached 99 %."""
         with self.lock:
@@ -51,6 +102,7 @@ class Meter:
                     self.reached[what].add(id(live))
                     setattr(self, what, getattr(self, what) + 1)
 
+    @harmless
     def end(self, live: Live) -> None:
         """A run has ended, perhaps before its budget."""
         with self.lock:
@@ -78,14 +130,15 @@ class Meter:
             self.bar.update(self.task, completed=self.run_steps + self.skipped, told=self.line())
         elif self.shows and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
-            print(self.line(), file=sys.stderr, flush=True)
+            say(self.line())
 
+    @harmless
     def close(self) -> None:
         """Shows the last state and leaves the terminal as it was."""
         if self.bar:
             self.bar.stop()
         elif self.shows and self.num_runs:
-            print(self.line(), file=sys.stderr, flush=True)
+            say(self.line())
 
 
 def clock(seconds: float) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,12 @@ class FunctionTask:
 @functools.lru_cache(maxsize=64)
 def _function_identity(task: FunctionTask) -> str:
     return f"{task.name}#{task.table().fingerprint[:16]}"
+
+
+def forget() -> None:
+    """Forgets what functions have answered, since what they refer to may have changed."""
+    _function_identity.cache_clear()
+    _labels.cache_clear()
 
 
 def from_function(
@@ -147,7 +153,7 @@ def _labels(function: Callable, modulus: int, operands: int) -> Int[np.ndarray, 
         first = int(np.argmax(labels < 0))
         raise ConfigError(
             f"{_title(function)} gives {answers[first]} at {_told(function, rows[:, first].tolist())}, which is no "
-            f"whole number from 0 to {modulus - 1}. Try to return the answer % {modulus}."
+            f"whole number from 0 to {modulus - 1}. {_answer_hint(answers[first], modulus)}"
         )
     labels.setflags(write=False)
     return labels
@@ -185,6 +191,15 @@ def _label(answer, modulus: int) -> int:
         return label if bool(label == answer) and 0 <= label < modulus else -1
     except (TypeError, ValueError, OverflowError):
         return -1
+
+
+def _answer_hint(answer, modulus: int) -> str:
+    """What to try where a function gives `answer`, which is not a class."""
+    try:
+        helps = bool(int(answer) == answer)
+    except (TypeError, ValueError, OverflowError):
+        helps = False
+    return f"Try to return the answer % {modulus}." if helps else "Its answers must be classes, as whole numbers."
 
 
 def _told(function: Callable, row: list[int]) -> str:
@@ -231,13 +246,13 @@ def from_table(
     name: str = "table",
     vocab_size: Any = None,
     num_classes: Any = None,
-    answer_positions: Sequence[int] | None = None,
+    answer_positions: Any = None,
     pair: Any = None,
 ) -> TableTask:
     """A task from a table of one's own.
 
     Args:
-      inputs: [examples, length] whole numbers, token ids.
+      inputs: [examples, length] whole numbers, token ids. Inputs that are measured, such as pixels, are not supported.
       labels: [examples] or [examples, answers] whole numbers, classes; -1 where an answer is not scored.
       name: how messages and figures call the task.
       vocab_size: token ids; default: the largest in the inputs plus 1.
@@ -282,8 +297,31 @@ def _whole(values, what: str, ranks: tuple[int, ...], shape: str) -> np.ndarray:
     if array.ndim not in ranks or array.size == 0:
         raise ConfigError(f"{what} has the shape {list(array.shape)}. It must be {shape}, and not be empty.")
     if not np.issubdtype(array.dtype, np.integer):
-        raise ConfigError(f"{what} has the dtype {array.dtype}. It must hold whole numbers; try {what}.astype(int).")
+        raise ConfigError(f"{what} has the dtype {array.dtype}. {_dtype_hint(array, what)}")
     return array
+
+
+MEANINGS = {
+    "inputs": "token ids; measured inputs, such as pixels, are not supported yet",
+    "labels": "classes; targets of a regression are not supported yet",
+    "pair": "one per unordered pair",
+    "answer_positions": "positions in a row",
+}
+"""What the whole numbers of a table's arrays are."""
+
+
+def _dtype_hint(array: np.ndarray, what: str) -> str:
+    """How to convert an array of another dtype where that loses nothing; otherwise what is wanted."""
+    try:
+        with np.errstate(all="ignore"):
+            if np.iscomplexobj(array):
+                array = array.astype(object)  # which refuses where complex numbers would warn
+            lossless = bool((array.astype(int).astype(array.dtype) == array).all())
+    except (TypeError, ValueError, OverflowError):
+        lossless = False
+    if lossless:
+        return f"It must hold whole numbers; try {what}.astype(int)."
+    return f"It must hold whole numbers, {MEANINGS[what]}."
 
 
 def _checked_range(array, what: str, low: int, bound_name: str, bound, default: int) -> int:
@@ -303,12 +341,12 @@ def _checked_range(array, what: str, low: int, bound_name: str, bound, default: 
     return bound
 
 
-def _positions(positions: Sequence[int] | None, num_answers: int, length: int) -> tuple[int, ...]:
+def _positions(positions: Any, num_answers: int, length: int) -> tuple[int, ...]:
     if positions is None:
         if num_answers > length:
             raise ConfigError(f"labels has {num_answers} answers in a row, and inputs only {length} tokens to ask at.")
         return tuple(range(length - num_answers, length))
-    positions = tuple(int(p) for p in positions)
+    positions = tuple(_whole(positions, "answer_positions", (1,), "[answers]").tolist())
     rising = all(a < b for a, b in zip(positions, positions[1:], strict=False))
     if len(positions) != num_answers or not rising or positions[0] < 0 or positions[-1] >= length:
         raise ConfigError(

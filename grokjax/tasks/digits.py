@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from grokjax.config import ConfigError, check_settings, setting
+from grokjax.config import ConfigError, check_settings, refusing, setting
 from grokjax.tasks import streams
 from grokjax.tasks.table import Table
 
@@ -17,6 +17,7 @@ PLUS, EQUALS = 10, 11
 VOCAB_SIZE = 12
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Digits:
     """Sums of two n-digit numbers: n digits, '+', n digits, '=', then the answer's, most significant first.

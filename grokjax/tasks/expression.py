@@ -73,7 +73,7 @@ class Expression:
         """The places of the operands it names; x, y, z are 0, 1, 2, as are x1, x2, x3."""
         return frozenset(node.number for node in _nodes(self.root) if node.kind == "variable")
 
-    @property
+    @functools.cached_property
     def divides(self) -> bool:
         """Whether it divides anywhere, and so needs a prime modulus."""
         return any(node.kind == "/" for node in _nodes(self.root))

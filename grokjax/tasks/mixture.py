@@ -8,14 +8,15 @@ import dataclasses
 
 import numpy as np
 
-from grokjax.config import RUN, ConfigError, check_settings, setting
+from grokjax.config import RUN, ConfigError, check_settings, refusing, setting
 from grokjax.tasks import formats
-from grokjax.tasks.modular import Modular
+from grokjax.tasks.modular import NAMED, RANDOM, Modular
 from grokjax.tasks.table import Table
 
 DEFAULT_SECOND_ROWS = 3000
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Mixture:
     """Rows `x o1 y =` of one operation mod p, then rows `x o2 y =` of another.
@@ -27,8 +28,8 @@ class Mixture:
       ConfigError: as `Modular` does, for an operation mixed with itself, or for more training rows than there are.
     """
 
-    operation: str = setting("add", "the first operation, as in modular", label="operation")
-    second_operation: str = setting("random", "the second operation, as in modular")
+    operation: str = setting("add", "the first operation, as in modular", names=(*NAMED, *RANDOM), label="operation")
+    second_operation: str = setting("random", "the second operation, as in modular", names=(*NAMED, *RANDOM))
     modulus: int = setting(113, "the numbers are 0 .. modulus-1", low=2, high=46_340, label="modulus p")
     second_rows: int = setting(
         DEFAULT_SECOND_ROWS, "rows of the second operation that train", role=RUN, kind=int, low=0, high=2**31 - 1
@@ -43,7 +44,7 @@ class Mixture:
         if first == second:
             raise ConfigError(
                 f"operation={first.operation} and second_operation={second.operation} are the same. "
-                "Try --second_operation=subtract."
+                f"Try --second_operation={'add' if first.operation == 'subtract' else 'subtract'}."
             )
         if self.second_rows != DEFAULT_SECOND_ROWS:  # of a program, which is told no per-run value, the default stands
             self._check_second_rows()

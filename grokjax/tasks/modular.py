@@ -9,12 +9,13 @@ import difflib
 import functools
 import math
 import re
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Int
 
-from grokjax.config import ConfigError, check_settings, setting
+from grokjax.config import ConfigError, check_settings, other_value, refusing, setting, unknown_value
 from grokjax.tasks import formats
 from grokjax.tasks.expression import Expression, parse
 from grokjax.tasks.table import Table
@@ -34,12 +35,14 @@ REPEATABLE = {"add": "+", "multiply": "*"}
 RANDOM = {"random": "random labels", "random_symmetric": "symmetric random labels"}
 """Labels that each run draws, for each row or for each set of operands in whatever order, and how they are called."""
 
+MOST_OPERANDS = 6
 MOST_ROWS = 2**31 - 1
 MOST_COUNTED = 2**26
 BLOCK = 2**20
 """Rows that are made at once."""
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Modular:
     """An operation mod p over all rows of operands, the first operand the slowest index.
@@ -61,12 +64,13 @@ class Modular:
     operation: str = setting(
         "add",
         f"{', '.join(NAMED)}, {', '.join(RANDOM)} (drawn per run), or a formula such as x^2+3*y",
+        names=(*NAMED, *RANDOM),
         label="operation",
     )
     modulus: int = setting(97, "the numbers are 0 .. modulus-1", low=2, high=46_340, label="modulus p")
     tokens: str = formats.tokens_setting()
     output: str = formats.output_setting()
-    operands: int = setting(2, "operands of a row; add and multiply go on to any number", low=2, high=6)
+    operands: int = setting(2, "operands of a row; add and multiply go on to any number", low=2, high=MOST_OPERANDS)
     ordered: bool = setting(False, "only rows whose operands do not fall, x1 <= x2 <= ...")
     vocab_size: int | None = formats.vocab_size_setting()
 
@@ -103,8 +107,10 @@ class Modular:
         if self.num_examples > MOST_ROWS:
             raise ConfigError(f"{told}, more than {MOST_ROWS:,}. Try a smaller --modulus or fewer --operands.")
         if self.num_examples == 0:
+            tries = "/".join(["x", "y"] if self.operands == 2 else [f"x{i}" for i in range(1, self.operands + 1)])
             raise ConfigError(
-                f"operation={self.operation} divides by 0 in every row, so there is none to learn. Try --operation=x/y."
+                f"operation={self.operation} divides by 0 in every row, so there is none to learn. "
+                f"Try --operation={tries}."
             )
 
     @property
@@ -165,6 +171,9 @@ def canonical(operation: str, operands: int) -> str:
     Raises:
       ConfigError: if it cannot be read, or does not fit the number of operands.
     """
+    if ours := other_value("operation", operation):
+        canonical(ours, operands)  # which says why, if that would not do either
+        raise unknown_value("operation", operation, (ours,))
     if operation in RANDOM:
         return operation
     if operation in NAMED:
@@ -192,10 +201,15 @@ def canonical(operation: str, operands: int) -> str:
 
 def _check_variables(expression: Expression, text: str, operands: int) -> None:
     names = ["x", "y"] if operands == 2 else [f"x{i}" for i in range(1, operands + 1)]
-    if beyond := [place for place in expression.variables if place >= operands]:
+    if beyond := [place for place in sorted(expression.variables) if place >= operands]:
+        needed = max(beyond) + 1
+        unnamed = [f"x{place + 1}" for place in range(needed) if place not in expression.variables]
+        tries = f"Try --operands={needed}" if needed <= MOST_OPERANDS else "Leave it out"
+        if unnamed and needed <= MOST_OPERANDS:
+            tries += f" --operation={shlex.quote('+'.join([f'({text})', *(f'0*{name}' for name in unnamed)]))}"
         raise ConfigError(
             f"operation={text} names {'xyz'[beyond[0]] if beyond[0] < 3 else f'x{beyond[0] + 1}'}, but "
-            f"operands={operands} are {', '.join(names)}. Try --operands={max(beyond) + 1}."
+            f"operands={operands} are {', '.join(names)}. {tries}."
         )
     if missing := [name for place, name in enumerate(names) if place not in expression.variables]:
         raise ConfigError(

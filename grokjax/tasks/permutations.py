@@ -11,7 +11,7 @@ import math
 import numpy as np
 from jaxtyping import Int
 
-from grokjax.config import check_settings, setting
+from grokjax.config import check_settings, refusing, setting
 from grokjax.tasks import formats
 from grokjax.tasks.table import Table
 
@@ -50,6 +50,7 @@ def inverses(degree: int) -> Int[np.ndarray, " elements"]:
     return found
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class Permutations:
     """x o y over all pairs of elements of S_n, x the slower index.

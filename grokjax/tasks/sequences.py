@@ -10,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from grokjax.config import ConfigError, check_settings, setting
+from grokjax.config import ConfigError, check_settings, refusing, setting
 from grokjax.tasks import streams
 from grokjax.tasks.table import Table
 
+LARGEST_VOCABULARY, LONGEST_ROW = 2**24, 2**16
 
+
+@refusing
 @dataclasses.dataclass(frozen=True)
 class RepeatedSubsequence:
     """Uniformly random tokens in which one random subsequence stands several times.
@@ -30,8 +33,8 @@ class RepeatedSubsequence:
       ConfigError: if the occurrences do not fit the sequence.
     """
 
-    vocabulary: int = setting(128, "token ids", low=2, high=2**24)
-    sequence_length: int = setting(85, "tokens in a row", low=4, high=2**16)
+    vocabulary: int = setting(128, "token ids", low=2, high=LARGEST_VOCABULARY)
+    sequence_length: int = setting(85, "tokens in a row", low=4, high=LONGEST_ROW)
     subsequence: int = setting(16, "tokens of the subsequence that repeats", low=2)
     repeats: int = setting(3, "times that the subsequence stands in a row", low=2)
     scored: str = setting("repeats", "tokens that are scored: those that repeat, or all", choices=("repeats", "all"))
@@ -43,7 +46,8 @@ class RepeatedSubsequence:
         if (taken := self.subsequence * self.repeats) > self.sequence_length:
             raise ConfigError(
                 f"subsequence={self.subsequence} times repeats={self.repeats} is {taken} tokens, more than "
-                f"sequence_length={self.sequence_length}. Try --sequence_length={taken}."
+                f"sequence_length={self.sequence_length}. "
+                f"Try {f'--sequence_length={taken}' if taken <= LONGEST_ROW else 'fewer of them'}."
             )
 
     @property
@@ -124,6 +128,7 @@ class RepeatedSubsequence:
         )
 
 
+@refusing
 @dataclasses.dataclass(frozen=True)
 class SkipTrigram:
     """A first token A_i somewhere among fillers, then '=': the answer is C_i, whatever lies between.
@@ -139,18 +144,18 @@ class SkipTrigram:
     """
 
     num_trigrams: int = setting(10, "trigrams to learn", low=1)
-    vocabulary: int = setting(128, "token ids", low=2, high=2**24)
-    sequence_length: int = setting(16, "tokens in a row, '=' included", low=2, high=2**16)
+    vocabulary: int = setting(128, "token ids", low=2, high=LARGEST_VOCABULARY)
+    sequence_length: int = setting(16, "tokens in a row, '=' included", low=2, high=LONGEST_ROW)
     exponent: float = setting(0.0, "trigram i occurs in proportion to (i+1)^-exponent", low=0.0, high=100.0)
     examples: int = streams.examples_setting(1024)
     table_seed: int = streams.table_seed_setting()
 
     def __post_init__(self):
         check_settings(self)
-        if self.num_trigrams + 2 > self.vocabulary:
+        if (needed := self.num_trigrams + 2) > self.vocabulary:
             raise ConfigError(
                 f"vocabulary={self.vocabulary} has no room for num_trigrams={self.num_trigrams} first tokens, a filler "
-                f"and '='. Try --vocabulary={self.num_trigrams + 2}."
+                f"and '='. Try {f'--vocabulary={needed}' if needed <= LARGEST_VOCABULARY else 'fewer trigrams'}."
             )
 
     @property

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokjax.analysis.statistics import (
+    Between,
     difference,
     holm,
     location,
@@ -47,17 +48,28 @@ def test_fewer_than_six_values_with_an_infinite_one_bound_nothing():
 def test_the_sign_test_leaves_out_ties():
     assert location([0, 0, 1, 2, 3, INF]).p_value == pytest.approx(2 * 0.5**4)
     assert location([0, 0, INF, -INF]).p_value == 1
+    assert location([-INF, INF])[0] == -INF and location([-INF, INF]).most == INF  # anything may lie between
+
+
+def test_values_of_which_only_bounds_are_known_count_at_the_worse_one():
+    least, most = np.array([1, 2, 3, 4, 5, -INF, -1]), np.array([1, INF, 3, 4, INF, 0.5, 6])
+    found = location(Between(least, most))
+    assert (found.low, found.high) == (-INF, INF) and (found.value, found.most) == (2, 4)
+    assert found.p_value == pytest.approx(2 * (21 + 7 + 1) / 2**7)  # five to seven of seven lie above 0
+    known = location(Between(np.array([1, 2, 3, 4, 5, 6.0]), np.array([1, 2, 3, 4, 5, INF])))
+    assert (known.low, known.high, known.value, known.most) == (1, INF, 3.5, 3.5)
+    assert known.p_value == pytest.approx(2 * 0.5**6)
     assert location([0.0] * 5 + [-INF]).p_value == 1
 
 
 def test_values_that_do_not_vary_are_certain():
-    assert location([2.0] * 6) == (2, 2, 2, 0, 6)
+    assert location([2.0] * 6) == (2, 2, 2, 0, 6, 2)
     assert location([0.0] * 6).p_value == 1
 
 
 def test_few_and_wrong_values():
     assert math.isnan(location([]).value) and location([]).runs == 0
-    assert location([4.0]) == (4, -INF, INF, 1, 1)
+    assert location([4.0]) == (4, -INF, INF, 1, 1, 4)
     with pytest.raises(ValueError, match="NaN"):
         location([1.0, math.nan])
 
@@ -69,7 +81,7 @@ def test_the_median_interval_covers_as_often_as_it_says():
         np.quantile(np.sort(np.where(rng.random(200_000) < 0.3, 1e9, rng.standard_normal(200_000) + 1)), 0.5)
     )
     found = [location(row) for row in draws if np.isinf(row).any()]
-    covered = np.mean([low <= median <= high for _, low, high, _, _ in found])
+    covered = np.mean([low <= median <= high for _, low, high, *_ in found])
     assert 0.96 < covered < 0.99  # 97.9 % by the binomial
 
 
@@ -95,15 +107,37 @@ def test_holm_keeps_the_order_and_never_lowers(p_values):
         assert (a <= b) if p <= q else (b <= a)
 
 
-def test_crossings_in_one_bracket_are_a_tie():
-    one, none = np.array([200.0, 200.0, INF, INF, 100.0]), np.array([150.0, 100.0, INF, 100.0, INF])
-    found = log_ratio(one, none, np.array([100, 150, 900, 900, 50]), np.array([90, 90, 900, 90, 900]))
-    assert found == pytest.approx([0, math.log(2), 0, INF, -INF])
+def test_a_share_with_unknown_runs_counts_them_as_misses_and_as_hits():
+    found = share(np.array([True] * 3 + [False] * 3), np.array([False] * 5 + [True]))
+    assert (found.value, found.most) == (3 / 6, 4 / 6)
+    assert found.low == share(np.arange(6) < 3).low and found.high == share(np.arange(6) < 4).high
+    assert found.p_value == 1
 
 
-def test_equal_infinities_do_not_differ():
-    found = difference(np.array([INF, INF, 1.0, -INF]), np.array([INF, 2.0, INF, INF]))
-    assert found.tolist() == [0, INF, -INF, -INF]
+def test_crossings_in_one_bracket_are_a_tie_and_one_that_never_came_gives_a_bound():
+    one, other = np.array([200.0, 200.0, INF, INF, 100.0]), np.array([150.0, 100.0, INF, 100.0, INF])
+    found = log_ratio(one, other, np.array([100, 150, 900, 900, 50]), np.array([90, 90, 900, 90, 900]))
+    assert found.least == pytest.approx([0, math.log(2), -INF, math.log(9), -INF])
+    assert found.most == pytest.approx([0, math.log(2), INF, INF, math.log(1 / 9)])
+    assert found.known().tolist() == [True, True, False, False, False]
+    assert found.unsure().tolist() == [False, False, True, False, False]
+
+
+def test_one_that_ended_before_the_other_came_may_be_sooner_or_later():
+    found = log_ratio(np.array([INF]), np.array([100.0]), np.array([50.0]), np.array([90.0]))
+    assert (found.least[0], found.most[0]) == (pytest.approx(math.log(1 / 2)), INF) and found.unsure().all()
+
+
+def test_one_that_will_never_come_is_later_than_any_that_did():
+    found = log_ratio(np.array([INF, INF]), np.array([100.0, INF]), np.array([INF, INF]), np.array([90.0, 900.0]))
+    assert (found.least[0], found.most[0]) == (INF, INF) and (found.least[1], found.most[1]) == (-INF, INF)
+
+
+def test_a_difference_lies_between_those_of_the_bounds():
+    found = difference(Between(np.array([1.0, 2, -INF]), np.array([1, INF, INF])), Between.of([3.0, 1, 5]))
+    assert found.least.tolist() == [-2, 1, -INF] and found.most.tolist() == [-2, INF, INF]
+    both = Between(np.array([2.0]), np.array([INF]))
+    assert difference(both, both).least == -INF and difference(both, both).most == INF
 
 
 def test_survival_by_hand():

@@ -29,7 +29,7 @@ NOT_MORE = {"reproduced": NONE, "refuted": LARGE, "inconclusive": EFFECTS["incon
 
 
 def made(cells):
-    """Runs from cells (settings, per-seed columns); a crossing's bracket lies close below it."""
+    """Runs from cells (settings, per-seed columns); a crossing's bracket lies close below it, or is the last step."""
     tables, curves = [], {}
     for settings, columns in cells:
         known = {name: np.asarray(value, float) for name, value in columns.items() if np.ndim(value) < 2}
@@ -40,7 +40,8 @@ def made(cells):
         for level in (50, 90, 95, 99):
             for part in ("train", "val"):
                 table[f"steps_to_{part}_{level}"] = known[part]
-                table[f"steps_to_{part}_{level}_bracket"] = np.minimum(known[part], 1e9) * (1 - 1e-9)
+                bracket = np.where(np.isinf(known[part]), STEP[-1], known[part] * (1 - 1e-9))
+                table[f"steps_to_{part}_{level}_bracket"] = bracket
         more = {name: value for name, value in known.items() if name not in ("train", "val")}
         tables.append(table.assign(**more, **settings))
         for name, value in columns.items():
@@ -134,7 +135,8 @@ def pku_6(v):
 
 
 def pku_7(v):
-    over, about = 2 * scaled("PKU-7", EFFECTS[v]), 2 * NOT_MORE[v] * pku.LIKE_ADAM  # at one of two fractions
+    over = 2 * scaled("PKU-7", EFFECTS[v])  # at one of two fractions
+    about = 2 * NOT_MORE[v] * registry()["PKU-7"].about[pku.ABOUT_ADAM]
     return dict(
         optimizers=optimizers({"AdamW 5e-4, decay 1": over + about, "AdamW 5e-4, decay .05": about, "Adam 1e-4": NONE})
     )
@@ -201,7 +203,8 @@ def pku_15(v):
 def pku_16(v):
     hits = np.array(MOST[v], bool)
     curve = dict(train_softmax_collapse=np.zeros((len(hits), len(STEP))))
-    return dict(no_regularisation=made([(dict(loss_dtype="float32"), dict(val=np.where(hits, 200, np.inf)) | curve)]))
+    settings = dict(loss_dtype="float32", steps=100_000)
+    return dict(no_regularisation=made([(settings, dict(val=np.where(hits, 200, np.inf)) | curve)]))
 
 
 def pku_17(v):
@@ -301,7 +304,7 @@ def test_a_median_run_that_never_validates_does_not_grok():
 def test_what_is_not_fitted_shows_no_gap_and_is_no_proof_that_there_is_none():
     cells = [(OPERANDS | dict(operands=3), dict(train=NEVER, val=NEVER))]
     (part,) = parts_of("PKU-11", operands=cells)
-    assert (part.verdict, part.note) == ("inconclusive", "the median run is not fitted in its budget")
+    assert (part.verdict, part.unknown) == ("inconclusive", "in 8 of 8 runs the training set was never memorised")
 
 
 def fractions(least, most):
@@ -310,33 +313,58 @@ def fractions(least, most):
     return [(base | dict(train_fraction=a), dict(val=val)) for a, val in ((0.3, least), (0.7, most))]
 
 
-def test_runs_that_never_came_count_as_later_than_any_that_did():
+def test_runs_that_never_came_are_later_than_their_last_step():
     some = np.where(np.arange(SEEDS) < 6, np.inf, 2000.0)
     time, ratio = parts_of("PKU-2", architectures=fractions(some, SOON))
-    assert (time.verdict, time.estimate.value) == ("reproduced", np.inf)
+    assert time.verdict == "reproduced" and not time.unknown
+    assert time.estimate[:3] == pytest.approx((np.log(10_000 / 300), np.log(2000 / 300), np.inf))
+    assert time.estimate.most == np.inf
     # Later for sure; but a delay of what does not generalise is no grokking.
     assert (ratio.verdict, ratio.note) == ("inconclusive", "the median run does not validate in its budget")
 
 
+def test_an_effect_that_may_be_smaller_than_the_smallest_is_reproduced_partly():
+    barely = np.full(SEEDS, 9000.0)  # the others were not there by step 10,000
+    (time, _) = parts_of("PKU-2", architectures=fractions(NEVER, barely))
+    assert time.verdict == "partly" and time.estimate.value == pytest.approx(np.log(10 / 9))
+
+
 def test_of_pairs_in_which_neither_came_nothing_is_known():
     for part in parts_of("PKU-2", architectures=fractions(NEVER, NEVER)):
-        assert (part.verdict, part.note) == ("inconclusive", "in 8 of 8 pairs neither got there")
-    some = np.where(np.arange(SEEDS) < 3, np.inf, 2000.0)  # three ties of eight
-    assert [part.verdict for part in parts_of("PKU-2", architectures=fractions(some, some))] == ["no effect"] * 2
+        assert (part.verdict, part.unknown) == ("inconclusive", "in 8 of 8 pairs neither got there")
+    some = np.where(np.arange(SEEDS) < 3, np.inf, 2000.0)  # the other five are ties
+    for part in parts_of("PKU-2", architectures=fractions(some, some)):
+        assert (part.verdict, part.note, part.unknown) == ("inconclusive", "in 3 of 8 pairs neither got there", "")
+        assert part.estimate[:3] == (0, -np.inf, np.inf)
 
 
-def test_a_crossing_after_the_smaller_budget_is_never():
+def test_nothing_is_known_of_one_seed():
+    runs = made(fractions(LATE, SOON))
+    evidence = dict(architectures=runs.take(np.flatnonzero(runs.table["seed"] == 0)))
+    assert [part.unknown for part in pku.CLAIMS["PKU-2"](evidence, registry()["PKU-2"], 99).parts] == [
+        "one seed ran"
+    ] * 2
+
+
+def test_the_ratio_of_two_that_got_there_is_a_number_whatever_their_budgets():
     cells = fractions(LATE, SOON)
-    assert parts_of("PKU-2", architectures=cells)[0].estimate.value == pytest.approx(np.log(2000 / 300))
     (least, late), (most, soon) = cells
-    shorter = [(least, late), (most | dict(steps=1999), soon)]
-    assert [part.estimate.value for part in parts_of("PKU-2", architectures=shorter)] == [np.inf, np.inf]
-    assert parts_of("PKU-2", architectures=shorter)[1].verdict == "reproduced"  # it generalises within its own budget
-    told = [part.note for part in parts_of("PKU-2", architectures=shorter)]
-    assert told == ["in 8 of 8 pairs one got there only after the other's budget"] * 2
-    assert [part.note for part in parts_of("PKU-2", architectures=cells)] == ["", ""]
-    in_epochs = [(least | dict(epochs=4000), late), (most | dict(epochs=666), soon)]
-    assert parts_of("PKU-2", architectures=in_epochs)[0].estimate.value == np.inf
+    shorter = [(least, late), (most | dict(steps=400), soon)]
+    in_epochs = [(least | dict(epochs=4000), late), (most | dict(epochs=133), soon)]
+    for given in (cells, shorter, in_epochs):
+        for part in parts_of("PKU-2", architectures=given):
+            assert (part.verdict, part.note, part.unknown) == ("reproduced", "", "")
+            assert part.estimate.value == part.estimate.most == pytest.approx(np.log(2000 / 300))
+
+
+def test_one_that_came_after_the_other_had_ended_may_be_sooner_or_later():
+    runs = made(fractions(NEVER, LATE))
+    ended = (runs.table["train_fraction"] == 0.3).to_numpy()
+    runs.table.loc[ended, ["steps_to_val_99_bracket"]] = 1000.0
+    time, _ = pku.CLAIMS["PKU-2"](dict(architectures=runs), registry()["PKU-2"], 99).parts
+    assert time.estimate[:3] == pytest.approx((np.log(1 / 2), np.log(1 / 2), np.inf))
+    said = "in 8 of 8 pairs neither got there, or one only after the other had ended"
+    assert (time.verdict, time.note) == ("inconclusive", said)
 
 
 def test_of_a_seed_with_a_width_that_never_validates_nothing_is_known():
@@ -348,21 +376,51 @@ def test_of_a_seed_with_a_width_that_never_validates_nothing_is_known():
             (dict(width=128), times(2 * LARGE)),
         ]
         (part,) = parts_of("PKU-15", width=cells)
-        return part.verdict, part.note
+        return part.verdict, part.note or part.unknown
 
-    assert widths(3) == ("reproduced", "")
-    assert widths(4) == ("inconclusive", "in 4 of 8 seeds not every width got there")
+    assert widths(0) == ("reproduced", "")
+    assert widths(3) == ("inconclusive", "in 3 of 8 seeds not every width got there")
+    assert widths(8) == ("inconclusive", "in 8 of 8 seeds not every width got there")
+
+
+def test_what_a_run_did_not_do_in_a_smaller_budget_than_the_claims_is_not_known():
+    collapse = dict(train_softmax_collapse=np.zeros((SEEDS, len(STEP))))
+    for steps, verdict in ((99_999, "inconclusive"), (100_000, "refuted")):
+        cells = [(dict(loss_dtype="float32", steps=steps), dict(val=NEVER) | collapse)]
+        (part,) = parts_of("PKU-16", no_regularisation=cells)
+        assert part.verdict == verdict and bool(part.unknown) == (verdict == "inconclusive")
+    never = dict(max_val_accuracy=np.zeros(SEEDS), train=NEVER, val=NEVER)
+    for steps, verdict in ((1499, "inconclusive"), (1500, "reproduced")):  # 500 epochs of 3 steps
+        settings = dict(modulus=17, dropout=0.1, learning_rate=7e-4, steps=steps)
+        cells = [(settings | dict(operands=k), never) for k in (2, 4)]
+        assert [part.verdict for part in parts_of("PKU-10", operands=cells)] == [verdict] * 2
+
+
+def test_the_registry_names_the_parts_that_predict_no_effect(monkeypatch):
+    def told(rule, label, *_, about=False, smallest=None, **__):
+        expected.append((rule.id, label, smallest))
+        return whole(rule, label, *_, about=about, smallest=smallest or rule.smallest, **__)
+
+    whole, expected = pku.no_more, []
+    monkeypatch.setattr(pku, "no_more", told)
+    for name, rule in registry().items():
+        expected.clear()
+        labels = [part.label for part in pku.CLAIMS[name](MADE[name]("reproduced"), rule, 99).parts]
+        named = [(name, label, None) for label in labels if any(label.startswith(one) for one in rule.no_more)]
+        assert expected == named + [(name, label, value) for label, value in rule.about.items()]
+        assert {one for one in rule.no_more if any(label.startswith(one) for label in labels)} == set(rule.no_more)
 
 
 def test_a_run_that_diverged_is_later_than_one_that_came_afterwards():
     runs = made(fractions(NEVER, SOON))
     early = (runs.table["train_fraction"] == 0.3).to_numpy()
     runs.table.loc[early, ["steps_to_val_99_bracket", "steps_to_train_99_bracket"]] = 50.0
-    tie, _ = pku.CLAIMS["PKU-2"](dict(architectures=runs), registry()["PKU-2"], 99).parts
-    assert tie.estimate.value == 0  # seen up to step 50 only, so perhaps as soon
+    perhaps, _ = pku.CLAIMS["PKU-2"](dict(architectures=runs), registry()["PKU-2"], 99).parts
+    assert perhaps.estimate.value == pytest.approx(np.log(50 / 300))  # seen up to step 50 only, so perhaps as soon
+    assert perhaps.verdict == "inconclusive"
     runs.table.loc[early, "status"] = "diverged"
     later, _ = pku.CLAIMS["PKU-2"](dict(architectures=runs), registry()["PKU-2"], 99).parts
-    assert later.estimate.value == np.inf
+    assert later.estimate.value == np.inf and later.verdict == "reproduced"
 
 
 def test_a_rise_is_the_best_after_memorising():
@@ -370,7 +428,17 @@ def test_a_rise_is_the_best_after_memorising():
     cells = [(dict(model="lstm", modulus=47, train_fraction=0.3), dict(val_accuracy=curve, unswapped_accuracy=curve))]
     assert parts_of("PKU-4", architectures=cells)[0].estimate.value == pytest.approx(0.8)
     unfitted = [(cells[0][0], cells[0][1] | dict(train=NEVER))]
-    assert parts_of("PKU-4", architectures=unfitted)[0].estimate.value == 0
+    (part,) = parts_of("PKU-4", architectures=unfitted)
+    assert (part.verdict, part.unknown) == ("inconclusive", "in 8 of 8 runs the training set was never memorised")
+
+
+def test_a_rise_of_the_loss_that_is_not_over_is_at_least_what_was_seen():
+    loss = np.tile([1.0, 1.0, 1.5, 2.0, 2.0], (SEEDS, 1))
+    settings = dict(modulus=47, train_fraction=0.3)
+    (part,) = parts_of("PKU-14", modular_addition=[(settings, dict(val=NEVER, val_loss=loss))])
+    assert part.estimate.value == pytest.approx(np.log(2)) and part.estimate.most == np.inf
+    (part,) = parts_of("PKU-14", modular_addition=[(settings, dict(train=NEVER, val=NEVER, val_loss=loss))])
+    assert part.unknown == "in 8 of 8 runs the training set was never memorised" and part.verdict == "inconclusive"
 
 
 def test_a_run_that_generalises_while_it_memorises_has_no_second_phase():

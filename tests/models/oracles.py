@@ -4,7 +4,7 @@ They read nothing of `grokjax` but the parameters, and also take complex ones (s
 """
 
 import numpy as np
-from reference import layer_norm, linear, relu, sinusoid
+from reference import ACTIVATIONS, layer_norm, linear, sinusoid
 
 
 def _softmax(scores):
@@ -26,8 +26,8 @@ def _attention(layer, prefix, x, memory, visible, num_heads):
     return linear(layer[f"{prefix}output"], np.concatenate(heads, axis=-1))
 
 
-def _mlp(layer, x):
-    return linear(layer["mlp_out"], relu(linear(layer["mlp_in"], x)))
+def _mlp(model, layer, x):
+    return linear(layer["mlp_out"], ACTIVATIONS[model.activation](linear(layer["mlp_in"], x)))
 
 
 def encoder_decoder_logits(model, params, tokens, position=0):
@@ -43,13 +43,13 @@ def encoder_decoder_logits(model, params, tokens, position=0):
     for i in range(model.num_layers):
         layer = params[f"encoder_{i}"]
         x = layer_norm(layer["norm_attention"], x + _attention(layer, "", x, x, keys_seen, model.num_heads))
-        x = layer_norm(layer["norm_mlp"], x + _mlp(layer, x))
+        x = layer_norm(layer["norm_mlp"], x + _mlp(model, layer, x))
     y = params["embedding_target"][tokens] + positions
     for i in range(model.num_layers):
         layer = params[f"decoder_{i}"]
         y = layer_norm(layer["norm_attention"], y + _attention(layer, "", y, y, decoder_sees, model.num_heads))
         y = layer_norm(layer["norm_cross"], y + _attention(layer, "cross_", y, x, keys_seen, model.num_heads))
-        y = layer_norm(layer["norm_mlp"], y + _mlp(layer, y))
+        y = layer_norm(layer["norm_mlp"], y + _mlp(model, layer, y))
     return linear(params["output"], y[:, position : position + 1])
 
 
@@ -93,17 +93,24 @@ def _pooled(params, tokens):
     return sum(params["embedding"][column] for column in tokens.T) / tokens.shape[1]
 
 
+def _side_by_side(params, tokens):
+    return np.concatenate([params["embedding"][column] for column in tokens.T], axis=1)
+
+
 def mlp_logits(model, params, tokens):
     """[rows, 1, classes]."""
-    h = _pooled(params, tokens)
+    activation = ACTIVATIONS[model.activation]
+    h = _pooled(params, tokens) if model.pool == "mean" else _side_by_side(params, tokens)
     for i in range(model.num_layers):
-        h = relu(linear(params[f"layer_{i}"], h))
+        h = activation(linear(params[f"layer_{i}"], h))
     return linear(params["output"], h)[:, None]
 
 
 def resnet_logits(model, params, tokens):
     """[rows, 1, classes]."""
-    x0 = h = _pooled(params, tokens)
+    activation = ACTIVATIONS[model.activation]
+    x0 = _pooled(params, tokens) if model.pool == "mean" else linear(params["entry"], _side_by_side(params, tokens))
+    h = x0
     for i in range(model.num_layers):
-        h = relu(relu(linear(params["layer_0" if model.shared else f"layer_{i}"], h)) + x0)
+        h = activation(activation(linear(params["layer_0" if model.shared else f"layer_{i}"], h)) + x0)
     return linear(params["output"], h)[:, None]

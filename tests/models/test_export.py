@@ -100,6 +100,16 @@ def test_what_transformer_lens_cannot_express_is_refused(settings, name):
         to_transformer_lens(fitted(Decoder(**SMALL | settings), MIXED), {})
 
 
+@pytest.mark.parametrize("activation", ["quadratic", "tanh", "identity"])
+def test_an_activation_that_transformer_lens_has_not_is_refused(activation):
+    with pytest.raises(ConfigError, match=f"TransformerLens has no activation={activation}; it has relu, gelu, silu"):
+        to_transformer_lens(fitted(Decoder(norm="pre", activation=activation, **SMALL), TABLE), {})
+    model, params = with_random_params(norm="pre", activation=activation, mlp_width=0)
+    assert to_transformer_lens(model, params), "where there is no MLP there is no activation"
+    model, params = with_random_params(norm="pre", activation="gelu")
+    assert "blocks.0.mlp.W_in" in to_transformer_lens(model, params)
+
+
 def test_only_a_fitted_decoder_can_be_exported():
     with pytest.raises(ConfigError, match="Only a Decoder.*not a Mlp"):
         to_transformer_lens(fitted(Mlp(), TABLE), {})

@@ -2,13 +2,18 @@ import dataclasses
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from tiny import tiny, train
 
+import grokjax as gj
 from grokjax.config import ConfigError
 from grokjax.models import MODELS, Decoder, check_logits, fitted
 from grokjax.models import fitting as fitting_module
+from grokjax.sweeps.grid import Run
 from grokjax.tasks import Table, modular
 
 TABLE = modular("add", 5, "a o b =").table()
@@ -94,6 +99,53 @@ def one_per_token(logits):
 def test_a_module_that_returns_something_else_is_told_what_to_return(model, message):
     with pytest.raises(ConfigError, match=f"Mine returns.*{message}|Mine {message}"):
         check_logits(fitted(model, TABLE), TABLE)
+
+
+class Bare(nn.Module):
+    """Nothing that could be trained."""
+
+    def __call__(self, tokens):
+        return jax.nn.one_hot(tokens[:, -1:], 6)
+
+
+def test_a_module_without_parameters_is_told_that_nothing_can_be_trained():
+    with pytest.raises(ConfigError, match=r"Bare has no parameters, so .* Try .*nn.Dense\(6\).*@nn.compact"):
+        train(tiny(batch_size=4), task=gj.tasks.modular("add", 5), model=Bare())
+
+
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.complex64, jnp.bool_])
+def test_logits_that_have_no_gradient_are_not_told_to_be_converted(dtype):
+    with pytest.raises(ConfigError, match=f"{jnp.dtype(dtype).name};.*real scores, which have a gradient"):
+        check_logits(fitted(Mine(shape=lambda z: z[:, None].astype(dtype)), TABLE), TABLE)
+
+
+class Nnx(nnx.Module):
+    def __init__(self, width, *, rngs):
+        self.embedding, self.output = nnx.Embed(6, width, rngs=rngs), nnx.Linear(width, 6, rngs=rngs)
+
+    def __call__(self, tokens):
+        return self.output(self.embedding(tokens).mean(1))[:, None]
+
+
+def with_nnx(model):
+    return gj.Config(
+        task=gj.tasks.modular("add", 5), model=model, optimizer=gj.optimizers.AdamW(), batch_size=8, steps=4
+    )
+
+
+@pytest.mark.parametrize("model", [Nnx, Nnx(4, rngs=nnx.Rngs(0))])
+def test_an_nnx_module_is_answered_with_the_line_that_makes_it_fit(model):
+    message = "model=Nnx is a Flax NNX module.*Try model=flax.nnx.bridge.to_linen\\(Nnx, ...\\)"
+    with pytest.raises(ConfigError, match=message):
+        with_nnx(model)
+    with pytest.raises(ConfigError, match=message):
+        fitted(model, TABLE)
+
+
+def test_that_line_makes_it_fit():
+    configs = [with_nnx(nnx.bridge.to_linen(Nnx, width)) for width in (4, 8)]
+    assert len({Run((), config).run_id for config in configs}) == 2
+    assert train(configs[0]).status == "finished"
 
 
 def test_a_shape_is_asked_for_once():

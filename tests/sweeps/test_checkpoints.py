@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -18,24 +19,25 @@ from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax import results
-from grokjax.sweeps import checkpoints, lanes, ongoing
+from grokjax.sweeps import checkpoints, lanes, ongoing, outputs
 from grokjax.sweeps.checkpoints import Checkpoints
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.lock import owned
+from grokjax.sweeps.progress import Meter
 
 LONG = dict(seed=range(3), steps=200)
 
 
-def interrupted_after(chunks, monkeypatch, config=None, **keywords):
-    """Trains until so many chunks have begun and Ctrl-C is pressed; what the sweep then says."""
+def interrupted_after(chunks, monkeypatch, config=None, number=signal.SIGINT, **keywords):
+    """Trains until so many chunks have begun and a signal comes, by default Ctrl-C; what the sweep then says."""
     begun, advance = itertools.count(1), Bank.advance
 
     def counted(bank):
         if next(begun) == chunks:
-            listening = signal.getsignal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-            while signal.getsignal(signal.SIGINT) == listening:  # until it is heard
+            listening = signal.getsignal(number)
+            signal.raise_signal(number)
+            while signal.getsignal(number) == listening:  # until it is heard
                 time.sleep(0.01)
         return advance(bank)
 
@@ -43,6 +45,7 @@ def interrupted_after(chunks, monkeypatch, config=None, **keywords):
         patch.setattr(Bank, "advance", counted)
         with pytest.raises(gj.Interrupted) as told:
             train(config, **keywords)
+    assert told.value.number == number
     return str(told.value)
 
 
@@ -52,7 +55,9 @@ def undisturbed():
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_an_interrupted_sweep_goes_on_to_the_bit_and_loses_no_step(tmp_path, monkeypatch, undisturbed, devices):
+def test_an_interrupted_sweep_goes_on_to_the_bit_and_loses_no_step(
+    tmp_path, monkeypatch, undisturbed, devices, two_places
+):
     out = tmp_path / "a.npz"
     said = interrupted_after(15, monkeypatch, out=out, num_devices=devices, **LONG)
     assert f"of 3 runs are saved in {out}, those under way beside it; the same command continues" in said
@@ -74,7 +79,7 @@ def test_lanes_that_advance_together_go_on_where_they_were(tmp_path, monkeypatch
     np.testing.assert_allclose(whole.train_loss, undisturbed.train_loss, rtol=1e-4)
 
 
-def test_runs_that_wait_to_go_on_stay_in_the_checkpoints(tmp_path, monkeypatch, undisturbed):
+def test_runs_that_wait_to_go_on_stay_in_the_checkpoints(tmp_path, monkeypatch, undisturbed, two_places):
     out, steps = tmp_path / "a.npz", []
     for devices, chunks in ((2, 6), (1, 2), (1, 2)):
         interrupted_after(chunks, monkeypatch, out=out, num_devices=devices, **LONG)
@@ -106,12 +111,12 @@ def test_all_that_a_run_holds_is_kept(tmp_path, monkeypatch, kind):
     assert train(config, out=out).drop_attrs().identical(calm.drop_attrs())
 
 
-def test_checkpoints_are_taken_while_training_goes_on_and_two_are_kept(tmp_path, capsys, monkeypatch):
+def test_checkpoints_are_taken_while_training_goes_on_and_two_are_kept(tmp_path, capsys, monkeypatch, two_places):
     monkeypatch.setattr(checkpoints, "COSTLIEST", 1.0)
     out = tmp_path / "a.npz"
     grid = train(out=out, seed=range(2), steps=4000, checkpoint_minutes=1e-4, keep_checkpoints=True, num_devices=2)
     folder = tmp_path / "a.checkpoints"
-    numbers = sorted(int(path.name) for path in folder.iterdir())
+    numbers = sorted(int(path.name) for path in folder.glob("[0-9]*"))
     assert len(numbers) == 2 and numbers[1] > 2, "older ones are removed"
     assert (grid.status == "finished").all() and capsys.readouterr().err == ""
     again = train(out=out, seed=range(2), steps=4000)
@@ -281,6 +286,7 @@ def test_a_disk_that_is_full_at_the_end_loses_no_more_than_since_the_last_save(t
     interrupted_after(15, monkeypatch, out=out, **LONG)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with monkeypatch.context() as patch:
+        patch.setattr(outputs, "_try_to_write", lambda file: None)  # it is full only later
         patch.setattr(os, "fsync", no_space)
         with pytest.raises(
             gj.ResultError, match="cannot be written: No space left on device; what was there before is"
@@ -288,6 +294,50 @@ def test_a_disk_that_is_full_at_the_end_loses_no_more_than_since_the_last_save(t
             train(out=out, **LONG)
     assert before[out] == out.read_bytes()
     assert same_bits(train(out=out, **LONG), undisturbed)
+
+
+def test_of_a_failed_checkpoint_nothing_more_is_printed_than_a_sentence(tmp_path, monkeypatch):
+    passed_on = []
+    monkeypatch.setattr(sys, "unraisablehook", passed_on.append)
+    Checkpoints(tmp_path / "a.checkpoints").save([held(1)])
+
+    def unraisable(error, source):
+        return types.SimpleNamespace(exc_value=error, object=source, err_msg=None, exc_traceback=None)
+
+    kept = [
+        unraisable(RuntimeError("Event loop is closed"), print),
+        unraisable(RuntimeError("another"), None),
+        unraisable(ValueError("Event loop is closed"), None),
+    ]
+    for one in [unraisable(RuntimeError("Event loop is closed"), None), *kept]:
+        sys.unraisablehook(one)
+    assert passed_on == kept
+
+
+def test_a_run_that_ended_but_could_not_be_written_is_not_trained_again(tmp_path, monkeypatch, undisturbed):
+    out, write = tmp_path / "a.npz", results.write_params
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write_params", lambda folder, name, tree: no_space())
+        with pytest.raises(OSError, match="No space left"):
+            train(out=out, **LONG)
+    assert gj.load(out).status.values.tolist() == ["under way", "not run", "not run"]
+    again = []
+    monkeypatch.setattr(results, "write_params", lambda *told: again.append(told[1]) or write(*told))
+    whole = train(out=out, **LONG)
+    assert run_steps(out) == 400 and len(again) == 3, "its parameters are written, and it is not trained"
+    assert same_bits(whole, undisturbed)
+
+
+@pytest.mark.parametrize("method", ["line", "_show"])
+def test_a_fault_of_the_progress_shown_ends_no_training(tmp_path, monkeypatch, capsys, undisturbed, method):
+    def broken(*_):
+        raise RuntimeError("of the bar")
+
+    monkeypatch.setattr(Meter, method, broken)
+    grid = gj.sweep(tiny(), out=tmp_path / "a.npz", num_devices=1, **LONG)
+    assert same_bits(grid, undisturbed) and run_steps(tmp_path / "a.npz") == 600
+    said = capsys.readouterr().err
+    assert said.count("Progress is no longer shown, for showing it failed (RuntimeError: of the bar)") == 1
 
 
 def test_a_second_process_is_refused_and_a_lock_dies_with_its_owner(tmp_path):
@@ -312,12 +362,12 @@ def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
         (tmp_path / left).write_bytes(b"half")
     (tmp_path / ".b.npz.0123abcd.tmp").write_bytes(b"another's")
     train(out=tmp_path / "a.npz", steps=20)
-    assert [path.name for path in tmp_path.rglob(".*")] == [".b.npz.0123abcd.tmp"]
+    assert {path.name for path in tmp_path.rglob(".*")} == {".b.npz.0123abcd.tmp", ".grokjax"}
 
 
 def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path):
-    found = soak(tmp_path, kills=3, steps=4000, longest=9.0, seed=1)
-    assert found["kills"] == 3 and found["differences"] == [] and found["leftovers"] == []
+    found = soak(tmp_path, kills=3, steps=4000, longest=4.0, seed=1)
+    assert found["kills"] == 3 and found["differences"] == [] and found["leftovers"] == [] and found["refused"]
     assert found["ages"][0] >= 0, "the first life lasts until a checkpoint is there"
 
 
@@ -421,8 +471,8 @@ def test_dispatches_are_short_enough_to_look_in_whatever_the_interval(monkeypatc
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        (dict(checkpoint_minutes=0), "checkpoint_minutes=0 is out of range: it must be greater than 0."),
-        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be a whole number of at least 0."),
+        (dict(checkpoint_minutes=0), "checkpoint_minutes=0.0 is out of range: it must be greater than 0.0."),
+        (dict(snapshots=-1), "snapshots=-1 is out of range: it must be at least 0."),
         (dict(snapshots=3), "snapshots=3 are kept beside the result, and there is no --out to write it to."),
     ],
 )

@@ -47,13 +47,13 @@ def test_a_run_is_the_same_with_the_axes_in_another_order(alone):
 
 
 @pytest.mark.parametrize("num_devices", [1, 2])
-def test_a_run_is_the_same_on_one_and_on_two_cores(alone, num_devices):
-    assert len(devices.local_devices()) == 2
+def test_a_run_is_the_same_on_one_and_on_two_cores(alone, num_devices, two_places):
+    assert len(devices.local_devices(num_devices)) == num_devices
     grid = train(**GRID, num_devices=num_devices)
     assert same_bits(grid.sel(CELL), alone)
 
 
-def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled():
+def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled(two_places):
     long = tiny(steps=900, eval_at="every:30", hold_steps=30)
     undisturbed = train(long, seed=2, train_fraction=0.8)
     grid = train(long, seed=[1, 2, 3], train_fraction=[0.4, 0.8], stop_accuracy=0.4, num_devices=2)
@@ -67,27 +67,86 @@ def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled():
 
 
 CONFINED = """
-import os, sys, numpy as np
-if sys.argv[1] == "one":
+import os, signal, socket, sys
+if "confined" in sys.argv:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+if "jax first" in sys.argv:
+    import jax.numpy
+    jax.numpy.zeros(1)
 import grokjax as gj
+from grokjax.sweeps.lanes import Bank
 config = gj.Config(task=gj.tasks.modular("add", 97), model=gj.models.Decoder(num_layers=1),
-                   optimizer=gj.optimizers.AdamW(), steps=12, eval_at="every:12")
-grid = gj.sweep(config, progress=False, num_devices=1)
-np.save(sys.argv[2], grid.train_loss.values)
+                   optimizer=gj.optimizers.AdamW(), steps=12, eval_at="every:3")
+
+def sweep(interrupted=False):
+    left, advance = [3], Bank.advance
+    def counted(bank):
+        left[0] -= 1
+        if interrupted and not left[0]:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(bank)
+    Bank.advance = counted
+    try:
+        gj.sweep(config, out=sys.argv[1], progress=False, num_devices=1, **told)
+    except gj.Interrupted as error:
+        print(error)
+    Bank.advance = advance
+
+told = {}
+if "meeting" in sys.argv:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        told = dict(coordinator=f"localhost:{free.getsockname()[1]}", num_processes=1, process_id=0)
+sweep("interrupted" in sys.argv)
+names = [open(f"/proc/self/task/{thread}/comm").read() for thread in os.listdir("/proc/self/task")]
+print("pool of", names.count("tf_XLAEigen\\n"))
 """
+confinable = pytest.mark.skipif(
+    not os.path.exists("/proc/self/task") or os.cpu_count() < 2,
+    reason="there is one core, or no way to confine a process to one and count its threads",
+)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot confine a process to a core")
-def test_a_run_is_the_same_in_a_process_confined_to_one_core(tmp_path):
+def confined(out, *how):
+    """A sweep of one run in a process of its own; what it says."""
     environment = {k: v for k, v in os.environ.items() if k not in ("NPROC", "XLA_FLAGS")}
-    losses = {}
-    for cores in ("one", "all"):
-        file = tmp_path / f"{cores}.npy"
-        subprocess.run([sys.executable, "-c", CONFINED, cores, str(file)], check=True, env=environment)
-        losses[cores] = np.load(file)
-    assert np.array_equal(losses["one"], losses["all"])
-    assert np.isfinite(losses["one"]).all() and losses["one"][0] != losses["one"][1]
+    command = [sys.executable, "-c", CONFINED, str(out), *how]
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def unconfined(tmp_path_factory):
+    """A run by a process that may use all cores."""
+    out = tmp_path_factory.mktemp("all") / "a.npz"
+    confined(out)
+    return gj.load(out)
+
+
+def pools(out):
+    """The thread pools of the processes that trained a result."""
+    return [one["thread_pool"] for one in gj.results.read(out)[1]["trained_by"]]
+
+
+@confinable
+def test_a_run_is_the_same_in_a_process_confined_to_one_core_also_resumed(tmp_path, unconfined):
+    out, all_cores = tmp_path / "a.npz", str(os.cpu_count())
+    said = confined(out, "confined", "meeting", "interrupted")
+    assert "the same command continues" in said and f"pool of {all_cores}" in said
+    assert confined(out, "confined") == f"pool of {all_cores}\n" and pools(out) == [all_cores] * 2
+    assert same_bits(gj.load(out), unconfined) and len(set(unconfined.train_loss.values.tolist())) > 1
+
+
+@confinable
+def test_where_jax_was_started_before_the_true_thread_pool_is_recorded_and_said(tmp_path):
+    out, all_cores = tmp_path / "a.npz", str(os.cpu_count())
+    said = confined(out, "confined", "jax first", "interrupted")
+    assert "pool of 1\n" in said
+    assert f"JAX was started before the sweep, with a thread pool of 1 where this sweep would have {all_cores}" in said
+    assert f"Call gj.sweep before other uses of JAX, or set NPROC={all_cores} before Python starts." in said
+    said = confined(out)
+    assert f"This result was trained with a thread pool of 1, and here it is {all_cores}" in said
+    assert "Set NPROC=1 before Python starts to go on with the same." in said and pools(out) == ["1", all_cores]
 
 
 def test_many_vmapped_lanes_agree_with_single_ones_for_the_first_20_losses():

@@ -1,5 +1,6 @@
 """The sweep as its users call it: axes, results, parameters, interruption, what a run may turn into."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ def test_four_flags_with_several_values_give_a_file_with_four_axes(tmp_path):
         assert file["learning_rate"].tolist() == [1e-3, 3e-3] and file["seed"].tolist() == [0, 1]
         assert file["step"].tolist() == [0, 20]
         meta = json.loads(str(file["meta"]))
-    assert meta["schema"] == 1
+    assert meta["schema"] == 2
     assert meta["dims"]["val_accuracy"] == ["learning_rate", "weight_decay", "train_fraction", "seed", "step"]
     assert np.array(meta["seeds"]["split"]).shape == (2, 2, 2, 2) and set(meta["seeds"]) == {
         "split",
@@ -130,6 +131,7 @@ def test_a_sweep_holds_no_more_memory_than_its_forecast_says():
 INTERRUPTED = """
 import sys
 import grokjax.sweeps.flags
+grokjax.sweeps.devices.cores = lambda: 2  # also where there is one: two threads share it
 grokjax.sweeps.flags.main(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
     "--seed=0,1,2", "--steps=40000,200,100", "--zip=seed,steps", "--eval_at=every:100", "--num_devices=2",
     "--out=" + sys.argv[1]])
@@ -193,3 +195,12 @@ def test_zipped_values_may_repeat_if_not_together():
         tiny(steps=2, eval_at="every:2"), zip=[["train_fraction", "epochs"]], train_fraction=[0.3, 0.5], epochs=[2, 2]
     )
     assert grid.epochs.values.tolist() == [2, 2] and grid.sizes["train_fraction"] == 2
+
+
+def test_the_rounding_in_which_lanes_differ_grows_as_they_train():
+    """As the README says: lanes agree with runs alone to rounding early, and not for long."""
+    optimizer = gj.optimizers.Sgd(learning_rate=0.2)
+    config = dataclasses.replace(tiny(steps=200, eval_at="every:20", batch_size=48), optimizer=optimizer)
+    single, many = (train(config, seed=range(2), lanes=lanes).train_loss for lanes in (1, 2))
+    apart = abs(many / single - 1).max("seed")
+    assert apart.sel(step=20) < 1e-4 and apart.sel(step=200) > 1e-3

@@ -4,11 +4,11 @@ import operator
 
 import numpy as np
 import pytest
+from grokjax.identity import source_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokjax.config import ConfigError
-from grokjax.identity import source_hash
 from grokjax.tasks import Modular, from_function, from_table
 
 
@@ -82,8 +82,14 @@ def fails(x, y):
 REFUSED = {
     "too large": (lambda x, y: x + y, "function gives 5 at x=1, y=4, which is no whole number from 0 to 4. Try to "),
     "negative": (lambda x, y: x - y, "function gives -1 at x=0, y=1, which is no whole number from 0 to 4."),
-    "fraction": (lambda x, y: x / 2, "function gives 0.5 at x=1, y=0, which is no whole number from 0 to 4."),
-    "nothing": (lambda x, y: None, "function gives None at x=0, y=0, which is no whole number"),
+    "fraction": (
+        lambda x, y: x / 2,
+        "function gives 0.5 at x=1, y=0, which is no whole number from 0 to 4. Its answers must be classes, as whole ",
+    ),
+    "nothing": (
+        lambda x, y: None,
+        "function gives None at x=0, y=0, which is no whole number from 0 to 4. Its answers",
+    ),
     "text": (lambda x, y: "1", "function gives 1 at x=0, y=0, which is no whole number"),
     "nan": (lambda x, y: float("nan"), "function gives nan at x=0, y=0, which is no whole number"),
     "complex": (lambda x, y: 1j, "function gives 1j at x=0, y=0, which is no whole number"),
@@ -204,7 +210,31 @@ BAD_TABLES = {
         dict(inputs=[[0.0, 1.0]] * 3),
         "inputs has the dtype float64. It must hold whole numbers; try inputs.astype(int).",
     ),
-    "text": (dict(labels=["a", "b", "c"]), "labels has the dtype <U1. It must hold whole numbers"),
+    "text": (
+        dict(labels=["a", "b", "c"]),
+        "labels has the dtype <U1. It must hold whole numbers, classes; targets of ",
+    ),
+    "digits as text": (
+        dict(labels=["0", "1", "2"]),
+        "labels has the dtype <U1. It must hold whole numbers; try labels.",
+    ),
+    "images": (
+        dict(inputs=np.arange(6).reshape(3, 2) / 255),
+        "inputs has the dtype float64. It must hold whole numbers, token ids; measured inputs, such as pixels, are not "
+        "supported yet.",
+    ),
+    "targets": (
+        dict(labels=[0.5, 1.0, 2.0]),
+        "labels has the dtype float64. It must hold whole numbers, classes; targets of a regression are not supported",
+    ),
+    "infinite": (
+        dict(inputs=[[np.inf, 1.0]] * 3),
+        "inputs has the dtype float64. It must hold whole numbers, token ids",
+    ),
+    "complex": (dict(inputs=[[1j, 1.0]] * 3), "inputs has the dtype complex128. It must hold whole numbers, token ids"),
+    "objects": (dict(inputs=[[None, 1]] * 3), "inputs has the dtype object. It must hold whole numbers, token ids"),
+    "half a position": (dict(answer_positions=[0.5]), "answer_positions has the dtype float64. It must hold whole "),
+    "one position": (dict(answer_positions=1), "answer_positions has the shape []. It must be [answers]"),
     "bools": (dict(labels=[True, False, True]), "labels has the dtype bool. It must hold whole numbers"),
     "rows": (dict(labels=[1, 2]), "labels has 2 rows and inputs has 3. They must have as many."),
     "negative token": (
@@ -228,6 +258,23 @@ BAD_TABLES = {
     "pair": (dict(pair=[0, 1]), "pair has 2 rows and inputs has 3. They must have as many."),
     "pair shape": (dict(pair=[[0], [1], [1]]), "pair has the shape [3, 1]. It must be [examples]"),
 }
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.floats(), st.integers(0, 300).map(float), st.text(max_size=2)), min_size=4, max_size=4))
+def test_a_conversion_is_advised_only_where_it_loses_nothing(values):
+    inputs = np.array(values).reshape(2, 2)
+    with pytest.raises(ConfigError) as error:
+        from_table(inputs, [0, 1])
+    if "try inputs.astype(int)" in str(error.value):
+        assert (inputs.astype(int).astype(inputs.dtype) == inputs).all()
+
+
+def test_the_advice_to_convert_works():
+    inputs = np.array(INPUTS, float)
+    with pytest.raises(ConfigError, match=r"try inputs\.astype\(int\)"):
+        from_table(inputs, LABELS)
+    assert from_table(inputs.astype(int), LABELS) == from_table(INPUTS, LABELS)
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)

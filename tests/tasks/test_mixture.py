@@ -71,7 +71,7 @@ def test_more_training_rows_than_there_are_is_refused():
 def test_an_operation_is_not_mixed_with_itself():
     with pytest.raises(ConfigError, match="operation=add and second_operation=add are the same"):
         Mixture("x+y", "add")
-    with pytest.raises(ConfigError, match="second|operation=plus is not known"):
+    with pytest.raises(ConfigError, match="second|operation=plus is called add here"):
         Mixture("add", "plus")
 
 

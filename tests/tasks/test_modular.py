@@ -245,8 +245,7 @@ def test_division_by_numbers_without_inverse_is_refused(p, factor, prime):
 REFUSED = {
     "plus": (
         dict(operation="plus"),
-        "operation=plus is not known. Known: add, subtract, multiply, divide, divide_if_odd, random, random_symmetric, "
-        "or a formula such as x^2+3*y.",
+        "operation=plus is called add here. Try --operation=add.",
     ),
     "near miss": (dict(operation="ad"), "operation=ad is not known. Did you mean add? Known: add, "),
     "formula": (dict(operation="x^2+xy"), "operation=x^2+xy cannot be read: xy is no variable"),

@@ -1,0 +1,133 @@
+"""Scaled dot-product attention, for rows of a few tokens in a form that a CPU computes many times faster."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Bool, Float
+
+HIDDEN_SCORE = -1e9
+"""Attention score of a hidden key: its weight is exactly 0 in float32 beside any that is seen."""
+
+MOST_UNROLLED = 8
+"""Queries and keys up to which attention is computed without a product per row and head."""
+
+
+def attend(
+    queries: Float[Array, "batch q heads features"],
+    keys: Float[Array, "batch k heads features"],
+    values: Float[Array, "batch k heads features"],
+    visible: Bool[Array | np.ndarray, "*rows #q k"],
+) -> Float[Array, "batch q width"]:
+    """Scaled dot-product attention; the heads' results side by side.
+
+    Args:
+      queries, keys, values: per position and head.
+      visible: True where a query sees a key, for all rows alike (static) or for each. One that sees no key at all
+        attends to every key alike.
+
+    Returns:
+      [batch, q, heads * features].
+    """
+    short = min(queries.shape[1], keys.shape[1]) > 0 and max(queries.shape[1], keys.shape[1]) <= MOST_UNROLLED
+    scale = queries.shape[-1] ** -0.5
+    if short:
+        scores = jnp.where(visible[..., None], pair_scores(queries, keys) * scale, HIDDEN_SCORE)
+        mixed = mix(jax.nn.softmax(scores, axis=2), values)
+    else:
+        scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) * scale
+        weights = jax.nn.softmax(jnp.where(visible[..., None, :, :], scores, HIDDEN_SCORE), axis=-1)
+        mixed = (weights @ values.swapaxes(1, 2)).swapaxes(
+            1, 2
+        )  # several times faster on a CPU than the einsum's order
+    return mixed.reshape(*mixed.shape[:2], mixed.shape[2] * mixed.shape[3])  # which may hold no query
+
+
+def pair_scores(
+    queries: Float[Array, "*batch q heads features"], keys: Float[Array, "*batch k heads features"]
+) -> Float[Array, "*batch q k heads"]:
+    """The dot product of each query and key, per head, for rows of a few tokens.
+
+    A product per row and head would be tiny, and a CPU is many times slower at thousands of those than at this: all
+    products of features at once, added within each head by one matrix product.
+    """
+    return _pair_scores_p.bind(queries, keys, precision=jax.config.jax_default_matmul_precision)
+
+
+def mix(
+    weights: Float[Array, "*batch q k heads"], values: Float[Array, "*batch k heads features"]
+) -> Float[Array, "*batch q heads features"]:
+    """The sum of the values by their weights, per query and head, for rows of a few tokens."""
+    return _mix_p.bind(weights, values, precision=jax.config.jax_default_matmul_precision)
+
+
+def _pair_scores(queries, keys, precision):
+    heads, features = queries.shape[-2:]
+    within = np.kron(np.eye(heads), np.ones((features, 1))).astype(queries.dtype)  # [heads * features, heads]
+    products = queries[..., :, None, :, :] * keys[..., None, :, :, :]
+    return jnp.matmul(products.reshape(*products.shape[:-2], heads * features), within, precision=precision)
+
+
+def _mix(weights, values, precision):
+    parts = [weights[..., k, :, None] * values[..., None, k, :, :] for k in range(values.shape[-3])]
+    return functools.reduce(jnp.add, parts)  # unrolled: nothing but elementwise arithmetic is left
+
+
+def _bilinear(name: str, compute: Callable, of_left: Callable, of_right: Callable) -> Primitive:
+    """A product of two arrays whose derivatives are such products again, as a primitive of JAX.
+
+    The derivatives that JAX finds in `compute` are slow. `jax.custom_vjp` gives fast ones and forbids differentiating
+    forward; `jax.custom_jvp` transposes what is inside the rule, and so gives the slow ones; `linear_call` can neither
+    be mapped nor differentiated by what it is not linear in. A primitive has its own rule for each.
+
+    Args:
+      name: what programs call it.
+      compute: (left, right, precision) -> the result. Leading axes are a batch, the same of both.
+      of_left, of_right: (cotangent, the other array) -> the cotangent of that array.
+
+    Returns:
+      The primitive, bound by (left, right, precision=): that of its matrix product, since it is lowered after the
+      context that says so has been left.
+    """
+    primitive = Primitive(name)
+    primitive.def_impl(jax.jit(compute, static_argnames="precision"))
+    mlir.register_lowering(primitive, mlir.lower_fun(compute, multiple_results=False))
+    ad.defbilinear(
+        primitive,
+        lambda cotangent, left, right, precision: of_left(cotangent, right),
+        lambda cotangent, left, right, precision: of_right(cotangent, left),
+    )
+
+    def abstract(*operands, precision):
+        result = jax.eval_shape(functools.partial(compute, precision=precision), *operands)
+        return jax.core.ShapedArray(result.shape, result.dtype)
+
+    def mapped(operands, axes, precision):
+        size = next(x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not None)
+        leading = [
+            jnp.broadcast_to(x, (size, *x.shape)) if axis is None else jnp.moveaxis(x, axis, 0)
+            for x, axis in zip(operands, axes, strict=True)
+        ]
+        return primitive.bind(*leading, precision=precision), 0
+
+    primitive.def_abstract_eval(abstract)
+    batching.primitive_batchers[primitive] = mapped
+    return primitive
+
+
+_pair_scores_p = _bilinear(
+    "pair_scores",
+    _pair_scores,
+    of_left=lambda cotangent, keys: mix(cotangent, keys),
+    of_right=lambda cotangent, queries: mix(cotangent.swapaxes(-3, -2), queries),
+)
+_mix_p = _bilinear(
+    "mix",
+    _mix,
+    of_left=lambda cotangent, values: pair_scores(cotangent, values),
+    of_right=lambda cotangent, weights: mix(weights.swapaxes(-3, -2), cotangent),
+)
