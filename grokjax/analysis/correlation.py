@@ -33,7 +33,7 @@ def spearman(x: Num[np.ndarray, " pairs"], y: Num[np.ndarray, " pairs"]) -> Esti
     one, other = (stats.rankdata(values) - (n + 1) / 2 for values in (x, y))
     scale = np.sqrt((one @ one) * (other @ other))
     if n < 2 or not scale:
-        return Estimate(np.nan, -1.0, 1.0, 1.0, n)
+        return Estimate(np.nan, -1.0, 1.0, 1.0, n, np.nan)
     value = float(np.clip(one @ other / scale, -1, 1))
     low, high = -1.0, 1.0
     if n > 3:
@@ -49,4 +49,4 @@ def spearman(x: Num[np.ndarray, " pairs"], y: Num[np.ndarray, " pairs"]) -> Esti
         p_value = 0.0
     else:
         p_value = float(2 * stats.t.sf(abs(value) * np.sqrt((n - 2) / (1 - value**2)), n - 2))
-    return Estimate(value, low, high, p_value, n)
+    return Estimate(value, low, high, p_value, n, value)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Num
 
-from grokjax.analysis.statistics import Estimate
+from grokjax.analysis.statistics import Between, Estimate
 from grokjax.analysis.thresholds import least_reaching, median_run
 
 GENERALISED = 0.99
@@ -37,7 +37,7 @@ def critical_size(
       val_accuracy: [seeds, sizes], final; NaN where not run.
       level: that counts as generalising.
     """
-    seeds = least_reaching(rows, val_accuracy, level).interpolated
+    seeds = least_reaching(rows, val_accuracy, level).bounds()
     return CriticalSize(_of_mean(rows, val_accuracy, level), median_run(seeds))
 
 
@@ -53,17 +53,16 @@ def semi_grokking_band(
       rows, val_accuracy: as in `critical_size`.
 
     Returns:
-      The width of the band, in rows: of the mean over seeds, and of the seeds. +inf where an end of the band lies
-      beyond the sizes that ran; a seed that never reaches `low` shows no band and is left out.
+      The width of the band, in rows: of the mean over seeds, and of the seeds. Where an end of the band lies
+      beyond the sizes that ran, the mean's is +inf and a seed's has a bound on one side; a seed that never reaches
+      `low` shows no band and is left out.
     """
-    seeds = _width(*(least_reaching(rows, val_accuracy, level).interpolated for level in (low, high)))
-    mean = _width(*(np.array(_of_mean(rows, val_accuracy, level)) for level in (low, high)))
-    return CriticalSize(float(mean), median_run(seeds))
-
-
-def _width(low, high):
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isneginf(low), np.inf, np.where(np.isinf(low), np.nan, high - low))
+    begins, ends = (least_reaching(rows, val_accuracy, level).bounds() for level in (low, high))
+    seen = np.isfinite(begins.most)
+    width = Between((ends.least - begins.most)[seen], (ends.most - begins.least)[seen])
+    mean_begins, mean_ends = (_of_mean(rows, val_accuracy, level) for level in (low, high))
+    of_mean = np.inf if mean_begins == -np.inf else np.nan if mean_begins == np.inf else mean_ends - mean_begins
+    return CriticalSize(of_mean, median_run(width))
 
 
 def _of_mean(rows, val_accuracy, level) -> float:

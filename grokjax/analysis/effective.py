@@ -198,12 +198,12 @@ def common_slope(slopes: Slopes, null: float = 0.0) -> Estimate:
     """
     n = len(slopes.slope)
     if not n:
-        return Estimate(np.nan, -np.inf, np.inf, 1.0, 0)
+        return Estimate(np.nan, -np.inf, np.inf, 1.0, 0, np.nan)
     share = slopes.weight / slopes.weight.sum()
     value = float(share @ slopes.slope)
     if n == 1:
-        return Estimate(value, -np.inf, np.inf, 1.0, 1)
+        return Estimate(value, -np.inf, np.inf, 1.0, 1, value)
     error = float(np.sqrt((share**2 @ (slopes.slope - value) ** 2) * n / (n - 1)))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
     p_value = float(2 * stats.t.sf(abs(value - null) / error, n - 1) if error else value == null)
-    return Estimate(value, value - reach, value + reach, p_value, n)
+    return Estimate(value, value - reach, value + reach, p_value, n, value)

@@ -8,7 +8,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float, Num
+
+from grokjax.analysis.groups import Group
+from grokjax.analysis.spectra import embedding_spectrum
 
 
 class Projection(NamedTuple):
@@ -92,13 +96,17 @@ def number_line(points: Num[np.ndarray, "residues 2"], seed: int, num_draws: int
     return NumberLine(frequency, float(resultants[best - 1]), step, float(p_value))
 
 
-def power_shares(rows: Num[np.ndarray, "residues features"]) -> Float[np.ndarray, " frequencies"]:
-    """[frequencies] the share of the power at each frequency 1 .. p//2 of rows that belong to the residues 0 .. p-1.
+def power_shares(rows: Num[np.ndarray, "elements features"], group: Group) -> xr.DataArray:
+    """The share of the power that rows of an embedding or an output layer have at each frequency, the constant left out.
 
-    The constant is left out. The largest share is that of the top frequency: 1 for a circle, about 2/(p - 1) for noise.
+    The largest share is that of the top frequency: 1 for a circle, about 2/(p - 1) for noise.
+
+    Args:
+      rows: one per element of the group; others, such as '=', are left out.
+      group: of the task, e.g. `groups.cyclic(97)`.
+
+    Returns:
+      [frequencies], or [representations]; they add up to 1.
     """
-    power = (np.abs(np.fft.rfft(np.asarray(rows, np.float64), axis=0)) ** 2).sum(axis=1)
-    if not len(rows) % 2:
-        power[-1] /= 2  # which an even count has once, and all others twice
-    power = power[1:]
-    return power / power.sum() if power.sum() else power
+    power = embedding_spectrum(rows, group) ** 2
+    return (power / power.sum()).assign_attrs(long_name="share of power", units="1")

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from grokjax import results
-from grokjax.analysis.statistics import Estimate, location, log_ratio
+from grokjax.analysis.statistics import Between, Estimate, location, log_ratio
 from grokjax.analysis.thresholds import least_reaching
 
 GENERALISED = 0.99
@@ -65,7 +65,8 @@ def factor(more: xr.Dataset, less: xr.Dataset) -> Estimate:
         more["bracket"].values.ravel(),
         less["bracket"].values.ravel(),
     )
-    found = location(ratios[~np.isnan(ratios)])
+    ran = ~np.isnan(ratios.least) & ~np.isnan(ratios.most)
+    found = location(Between(ratios.least[ran], ratios.most[ran]))
     with np.errstate(over="ignore"):
-        value, low, high = (float(np.exp(end)) for end in found[:3])
-    return Estimate(value, low, high, found.p_value, found.runs)
+        value, low, high, most = (float(np.exp(end)) for end in (*found[:3], found.most))
+    return Estimate(value, low, high, found.p_value, found.runs, most)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from grokjax import results
-from grokjax.analysis.statistics import Estimate, median_place
+from grokjax.analysis.statistics import Between, Estimate, median_place
 
 
 class Threshold(NamedTuple):
@@ -25,6 +25,11 @@ class Threshold(NamedTuple):
     at: Float[np.ndarray, "*runs"]
     bracket: Float[np.ndarray, "*runs"]
     interpolated: Float[np.ndarray, "*runs"]
+
+    def bounds(self) -> Between:
+        """The interpolated threshold where it is known; else all that is known of it: beyond the amounts that ran."""
+        least = np.where(np.isposinf(self.interpolated), self.bracket, self.interpolated)
+        return Between(least, np.where(np.isneginf(self.interpolated), self.at, self.interpolated))
 
 
 def least_reaching(
@@ -70,20 +75,21 @@ def _of_run(amounts, values, level, log) -> tuple[float, float, float]:
     return pair[1], pair[0], np.exp(between) if log else between
 
 
-def median_run(values: Num[np.ndarray, " runs"]) -> Estimate:
+def median_run(values: Between) -> Estimate:
     """The median with its interval of order statistics, which hold for any distribution and for censored runs.
 
     Args:
-      values: one per run, such as `Threshold.interpolated`; -inf and +inf where censored, NaN left out.
+      values: bounds of one value per run, such as `Threshold.bounds`; NaN left out.
 
     Returns:
       The median, and the closest pair of values that encloses it with at least 95 % confidence: unbounded for fewer
       than 6 runs. There is no null, so the p-value is 1.
     """
-    ordered = np.sort(values[~np.isnan(values)]).astype(np.float64)
-    place = median_place(len(ordered))
-    low, high = (ordered[place - 1], ordered[-place]) if place else (-np.inf, np.inf)
-    return Estimate(float(results.median(ordered)), float(low), float(high), 1.0, len(ordered))
+    least, most = (np.sort(ends[~np.isnan(ends)]) for ends in values)
+    n, place = len(least), median_place(len(least))
+    low, high = (least[place - 1], most[n - place]) if place else (-np.inf, np.inf)
+    middle = [float(results.median(ends)) for ends in (least, most)]
+    return Estimate(middle[0], float(low), float(high), 1.0, n, middle[1])
 
 
 def ratio_bounds(upper: Threshold, lower: Threshold) -> tuple[Float[np.ndarray, "*runs"], Float[np.ndarray, "*runs"]]:

@@ -6,6 +6,7 @@ from sklearn.metrics import silhouette_score
 
 from grokjax.analysis.cosets import POWERS, clustering, conjugates, cosets, number_of, silhouette, subgroup
 from grokjax.analysis.embeddings import number_line, pca, power_shares, tsne
+from grokjax.analysis.groups import cyclic
 from grokjax.tasks.permutations import elements, products
 
 P = 31
@@ -58,11 +59,11 @@ def test_principal_components_are_those_of_the_covariance():
 
 def test_power_is_shared_among_frequencies_as_planted():
     mixed = np.concatenate([circle(5) * 3, circle(7) * 4], axis=1) + 100
-    shares = power_shares(mixed)
-    assert len(shares) == 15 and shares[4] == pytest.approx(9 / 25) and shares[6] == pytest.approx(16 / 25)
-    noise = power_shares(np.random.default_rng(0).standard_normal((P, 4000)))
+    shares = power_shares(mixed, cyclic(P))
+    assert shares.sel(frequency=[5, 7]).values == pytest.approx([9 / 25, 16 / 25]) and shares.size == 15
+    noise = power_shares(np.random.default_rng(0).standard_normal((P, 4000)), cyclic(P))
     np.testing.assert_allclose(noise, 1 / 15, rtol=0.1)
-    even = power_shares(np.random.default_rng(0).standard_normal((10, 9000)))
+    even = power_shares(np.random.default_rng(0).standard_normal((10, 9000)), cyclic(10))
     np.testing.assert_allclose(even, np.array([2, 2, 2, 2, 1]) / 9, rtol=0.1)
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 from grokjax.analysis.capacity import capacity, memorised, trend
 from grokjax.analysis.correlation import spearman
 from grokjax.analysis.critical_size import critical_size, semi_grokking_band
+from grokjax.analysis.statistics import Between
 from grokjax.analysis.thresholds import least_reaching, median_run, ratio_bounds
 from grokjax.analysis.zones import majority, predicted, zone_order
 
@@ -76,7 +77,9 @@ def test_the_critical_size_of_the_mean_waits_for_the_last_seed():
 def test_a_critical_size_beyond_the_sizes_that_ran_is_censored():
     assert critical_size(ROWS, np.ones((6, 11))).of_mean == -INF
     never = critical_size(ROWS, np.zeros((6, 11)))
-    assert never.of_mean == INF and never.of_seeds.value == INF and never.of_seeds.low == INF
+    assert never.of_mean == INF and never.of_seeds == (4000, 4000, INF, 1, 6, INF)
+    always = critical_size(ROWS, np.ones((6, 11))).of_seeds
+    assert always == (-INF, -INF, 2000, 1, 6, 2000)
 
 
 def test_a_seed_that_did_not_run_at_a_size_leaves_the_mean_to_the_others():
@@ -93,17 +96,22 @@ def test_the_band_of_semi_grokking_is_as_wide_as_planted():
     found = semi_grokking_band(ROWS, ramps)
     assert found.of_seeds[:3] == pytest.approx((800, 800, 800))
     assert found.of_mean == pytest.approx(1000, rel=0.2)  # ramps at other places add to a wider one
-    assert semi_grokking_band(ROWS, logistic([1900] * 6)).of_seeds.value == INF
+    begun = semi_grokking_band(ROWS, logistic([1950] * 6))
+    assert begun.of_mean == INF and begun.of_seeds.most == INF and 0 < begun.of_seeds.value < 200
     assert semi_grokking_band(ROWS, np.zeros((6, 11))).of_seeds.runs == 0
 
 
 def test_the_median_of_runs_is_bounded_from_six_on():
-    assert median_run(np.array([3.0, 1, 2, 5, 4, NAN, INF]))[:3] == (3.5, 1, INF)
-    assert median_run(np.array([1.0, 2, 3]))[1:3] == (-INF, INF)
+    assert median_run(Between.of(np.array([3.0, 1, 2, 5, 4, NAN, INF])))[:3] == (3.5, 1, INF)
+    assert median_run(Between.of(np.array([1.0, 2, 3])))[1:3] == (-INF, INF)
+    bounded = median_run(Between(np.array([1.0, 2, 3, 4, 5, 6]), np.array([1.0, 2, 3, INF, INF, INF])))
+    assert bounded == (3.5, 1, INF, 1, 6, INF)
 
 
 def test_memorised_rows_are_counted_and_a_full_memory_is_censored():
-    assert memorised(np.array([0.5, 1.0, NAN]), 12769).tolist()[:2] == [6384, INF]
+    found = memorised(np.array([0.5, 1.0, NAN]), 12769)
+    assert found.least.tolist() == [6384, 12769] and found.most.tolist() == [6384, INF]
+    assert capacity(np.array([1.0, 1, 1, 1, 1, 1]), 100)[:3] == (100, 100, INF)
     found = capacity(np.array([0.10, 0.12, 0.11, NAN], np.float32), 1000)
     assert found.value == pytest.approx(110) and found.runs == 3 and found.low < 100 < 120 < found.high + 20
     assert trend(np.array([1, 2, 3]), np.array([[10.0, 20, INF], [11, 21, INF]])).value == pytest.approx(0.98, abs=0.03)
