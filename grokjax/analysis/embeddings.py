@@ -97,7 +97,7 @@ def number_line(points: Num[np.ndarray, "residues 2"], seed: int, num_draws: int
 
 
 def power_shares(rows: Num[np.ndarray, "elements features"], group: Group) -> xr.DataArray:
-    """The share of the power that rows of an embedding or an output layer have at each frequency, the constant left out.
+    """The share of power that rows of an embedding or an output layer have at each frequency, the constant left out.
 
     The largest share is that of the top frequency: 1 for a circle, about 2/(p - 1) for noise.
 
