@@ -13,6 +13,7 @@ _HOME = {
     "Config": "grokjax.config",
     "ConfigError": "grokjax.config",
     "sweep": "grokjax.sweeps",
+    "search": "grokjax.sweeps.bisection",
     "Interrupted": "grokjax.sweeps",
     "open_run": "grokjax.live",
     "snapshots": "grokjax.live",
