@@ -15,7 +15,7 @@ import numbers
 import shlex
 import types
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
@@ -277,10 +277,10 @@ def several(value) -> bool:
     return getattr(value, "ndim", 0) > 0 if hasattr(value, "__array__") else isinstance(value, Iterable)
 
 
-def shown(value) -> str:
+def shown(value, text_of: Callable[[Any], str] = str) -> str:
     """A value as messages name it: on one line, and no longer than is read."""
     try:
-        text = " ".join(str(value).split())
+        text = " ".join(text_of(value).split())
     except Exception:  # such as an integer of too many digits
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
@@ -489,7 +489,7 @@ def check_component(which: str, value) -> None:
     if not _is_component(which, value):
         if which == "model" and (advice := nnx_advice(value)):
             raise ConfigError(advice)
-        what = f"the class {value.__qualname__}" if isinstance(value, type) else shown(repr(value))
+        what = f"the class {value.__qualname__}" if isinstance(value, type) else shown(value, repr)
         raise ConfigError(f"{which}={what} is no {which}. {_component_hint(which, value)}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from grokjax import metrics
 from grokjax.config import (
+    PLAIN,
     Config,
     ConfigError,
     check_component,
@@ -484,7 +485,8 @@ def configured(base: Config, overrides: Mapping[str, Any], made: dict | None = N
         changes[owners[0]][name] = value
     for which, part in parts.items():
         if changes[which]:
-            key = (which, id(part), *((name, type(value), repr(value)) for name, value in changes[which].items()))
+            told = ((name, type(value), value if isinstance(value, PLAIN) else id(value)) for name, value in changes[which].items())
+    key = which, id(part), *told
             if key not in made:
                 made[key] = part, dataclasses.replace(part, **changes[which])  # the part is kept, and so its id
             parts[which] = made[key][1]
