@@ -485,8 +485,9 @@ def configured(base: Config, overrides: Mapping[str, Any], made: dict | None = N
         changes[owners[0]][name] = value
     for which, part in parts.items():
         if changes[which]:
-            told = ((name, type(value), value if isinstance(value, PLAIN) else id(value)) for name, value in changes[which].items())
-    key = which, id(part), *told
+            # A number or name is known by itself; the same object is the same value.
+            given = ((n, type(v), v if isinstance(v, PLAIN) else id(v)) for n, v in changes[which].items())
+            key = which, id(part), *given
             if key not in made:
                 made[key] = part, dataclasses.replace(part, **changes[which])  # the part is kept, and so its id
             parts[which] = made[key][1]
