@@ -5,15 +5,14 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint figures clean
 
 demo: $(VENV)/demo.stamp ## a real sweep and its figure
-	$(BIN)/python experiments/quickstart.py
-	$(BIN)/python figures/quickstart.py
+	$(BIN)/grokjax run demo/quickstart
+	$(BIN)/grokjax draw demo/quickstart
 
 test: lint ## every test
 	$(BIN)/python -m pytest -n 2
 
 figures: $(VENV)/demo.stamp ## every figure and REPORT.md, from the reference results, without training
-	$(BIN)/python figures/gallery.py
-	$(BIN)/python figures/report.py --folder=results/reference --readme=README.md
+	$(BIN)/grokjax report --folder=results/reference --draw --readme=README.md
 
 lint: $(VENV)/test.stamp ## formatting and common mistakes
 	$(BIN)/ruff check .

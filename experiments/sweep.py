@@ -6,7 +6,7 @@ r"""Any grid of runs: every setting of the task, the model, the optimizer and th
 writes one labelled NPZ; `--dry_run` tells what it would take, `--help` lists the flags.
 """
 
-from grokjax.command import main
+from grokjax.cli import sweep
 
 if __name__ == "__main__":
-    main(doc=__doc__)
+    sweep()

@@ -17,7 +17,8 @@ from grokjax.config import STREAMS, Config, ConfigError, settings
 from grokjax.models import Decoder
 from grokjax.optimizers import AdamW
 from grokjax.results import ResultError
-from grokjax.sweeps.grid import COMPONENTS, Run, component, configured
+from grokjax.sweeps.code import adopted
+from grokjax.sweeps.grid import COMPONENTS, Run, component, configured, identified
 from grokjax.tasks import modular
 from grokjax.tasks.table import Table
 
@@ -119,6 +120,13 @@ def _compiled(config: Config, table: Table):
     return logits
 
 
+def _identity(run: Run, earlier) -> str:
+    """The id of a run; code that a result holds as lowered by other versions is taken as that, as a sweep does."""
+    (run,) = identified([run])
+    same = adopted(run.code, earlier)
+    return dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)).run_id
+
+
 def open_run(
     path: str | os.PathLike,
     *,
@@ -151,7 +159,7 @@ def open_run(
     arrays, meta, index = results.one_run(path, **selection)
     config = _config(path, meta, index, own, metrics)
     run_id = str(arrays["run_id"][index])
-    if Run(index, config).run_id != run_id:
+    if _identity(Run(index, config), meta.get("code", [])) != run_id:
         raise ResultError(
             f"Run {run_id} of {path} was trained by other code, or by another version of it, than is given here: its "
             f"task is {meta['config'].get('task', 'an axis')}, its model {meta['config'].get('model', 'an axis')}. "

@@ -74,6 +74,7 @@ _LONG_NAMES = {
     "seed": "seed",
     "train_fraction": "train fraction (alpha)",
     "modulus": "modulus p",
+    "variant_label": "arm",
     "train_loss": "training loss",
     "val_loss": "validation loss",
     "train_accuracy": "training accuracy",

@@ -19,9 +19,10 @@ import time
 from pathlib import Path
 from unittest import mock
 
+from grokjax.cli.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings
+from grokjax.cli.training import sweep_command as main
 from grokjax.config import OTHER_NAMES, OTHER_VALUES, SENTENCES
 from grokjax.sweeps import devices, forecast
-from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, main
 from grokjax.sweeps.grid import COMPONENTS
 from grokjax.sweeps.ongoing import Ongoing
 

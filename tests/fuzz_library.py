@@ -33,10 +33,10 @@ import xarray as xr
 from fuzz import LONGEST, Accepted, Hangs, _needs
 
 import grokjax as gj
+from grokjax.cli.flags import all_settings
 from grokjax.config import SWEEP_KEYWORDS, settings
 from grokjax.metrics import METRICS
 from grokjax.sweeps import forecast
-from grokjax.sweeps.flags import all_settings
 from grokjax.sweeps.grid import COMPONENTS
 from grokjax.sweeps.ongoing import Ongoing
 

@@ -39,7 +39,7 @@ def command(out: Path, steps: int, more: str = "") -> list[str]:
     """The command line of a sweep of 12 runs of so many steps."""
     minutes = f"--checkpoint_minutes={INTERVAL / 60}"
     flags = [*SWEEP.split(), f"--steps={steps}", minutes, f"--out={out}", *more.split()]
-    return [sys.executable, "-m", "grokjax.sweeps.flags", *flags]
+    return [sys.executable, "-m", "grokjax", "sweep", *flags]
 
 
 ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokjax import other_names
+from grokjax.cli.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, parse
 from grokjax.config import (
     HOST,
     OTHER_NAMES,
@@ -35,7 +36,6 @@ from grokjax.config import (
 )
 from grokjax.models import MODELS, Decoder
 from grokjax.optimizers import OPTIMIZERS, Adam, AdamW, RmsProp, Sgd, SgdMomentum
-from grokjax.sweeps.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, parse
 from grokjax.sweeps.grid import COMPONENTS
 from grokjax.tasks import TASKS, Digits, Mixture, Modular
 from grokjax.training import STREAMS

@@ -24,10 +24,10 @@ from fuzz_library import fuzz_library
 from tiny import same_bits, tiny
 
 import grokjax as gj
+from grokjax.cli.training import sweep_command
 from grokjax.config import SWEEP_KEYWORDS
 from grokjax.sweeps import forecast, programs
 from grokjax.sweeps import grid as grid_module
-from grokjax.sweeps.flags import main
 from grokjax.sweeps.ongoing import Ongoing
 
 
@@ -171,7 +171,7 @@ def file(tmp_path):
 
 
 def run(*arguments):
-    main(["sweep", "--steps=10", "--eval_at=every:5", "--batch_size=32", "--num_devices=1", *arguments], doc="")
+    sweep_command(["sweep", "--steps=10", "--eval_at=every:5", "--batch_size=32", "--num_devices=1", *arguments])
 
 
 def test_the_command_line_takes_them_from_a_file_and_their_settings_as_flags(file, tmp_path):
@@ -516,7 +516,7 @@ def test_one_that_asks_for_nothing_trains_alone_and_wrapped():
 
 
 def test_a_platform_that_is_not_there_is_refused_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "grokjax.sweeps.flags", "--steps=3", f"--out={tmp_path / 'a.npz'}"]
+    command = [sys.executable, "-m", "grokjax", "sweep", "--steps=3", f"--out={tmp_path / 'a.npz'}"]
     done = subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cuda"}, capture_output=True, text=True)
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
     assert "JAX_PLATFORMS=cuda asks for what JAX cannot use here" in done.stderr

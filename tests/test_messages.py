@@ -13,7 +13,7 @@ from grokjax.messages import STANDARD_ERROR, say, show
 FULL = "/dev/full"
 SWEEP = """
 import sys
-from grokjax.sweeps.flags import main
+from grokjax.cli.training import sweep_command as main
 main(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32", "--num_seeds=2",
     "--steps=40", "--eval_at=every:20", "--num_devices=1", *sys.argv[1:]])
 """

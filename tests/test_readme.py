@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grokjax.sweeps.flags import parse
+from grokjax.cli.flags import base_config, parse
 from grokjax.sweeps.grid import make_grid
 from grokjax.training import Program, RunValues
 
@@ -29,9 +29,8 @@ def rows():
 
 @pytest.mark.parametrize("flags", rows())
 def test_a_row_of_the_tables_is_a_sweep_that_can_be_run(flags):
-    keywords = parse(["sweep", *shlex.split(flags)])
-    config = keywords.pop("config")
-    runs = make_grid(config, {name: value for name, value in keywords.items() if name != "out"}).runs()
+    given = parse(["sweep", *shlex.split(flags)])
+    runs = make_grid(base_config(given.metrics), given.values).runs()
     tables = {run.config.task: run.config.task.table() for run in runs}
     for run in runs:
         Program.of(run.config, tables[run.config.task])

@@ -257,7 +257,7 @@ def test_a_result_of_schema_1_is_read_and_written_again_as_schema_2(file):
 
 
 def test_the_results_that_ship_can_be_read():
-    paths = sorted((Path(__file__).parents[1] / "results" / "reference").glob("*.npz"))
+    paths = sorted((Path(__file__).parents[1] / "results" / "reference").glob("*/*.npz"))
     assert len(paths) > 20 and all(results.read(path)[1]["schema"] in results.READS for path in paths)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,49 +12,49 @@ from pathlib import Path
 import pytest
 
 import grokjax as gj
+from grokjax.experiments.speed import benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "experiments"))
-
-import benchmark  # noqa: E402
-
 TINY = ["--modulus=11", "--width=16", "--num_heads=2", "--batch_size=32", "--steps=40", "--num_devices=1"]
+TINY_RUN = [*TINY, "--train_fraction=0.4,0.6", "--num_seeds=2"]
+SCRIPTS = ["experiments/sweep.py", "experiments/demo/quickstart.py", "figures/demo/quickstart.py"]
 
 
 def call(script, *arguments, succeeds=True):
     """What a script prints, on standard output and standard error."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, script, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, script, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode == 0) == succeeds and "Traceback" not in done.stderr, done.stderr
     return done.stdout, done.stderr
 
 
 def test_the_demo_trains_prints_its_table_and_draws(tmp_path):
     result, figure = tmp_path / "quickstart-quick.npz", tmp_path / "quickstart.png"
-    told, _ = call("experiments/quickstart.py", *TINY, "--train_fraction=0.4,0.6", "--num_seeds=2", f"--out={result}")
+    told, _ = call(
+        "experiments/demo/quickstart.py", *TINY, "--train_fraction=0.4,0.6", "--num_seeds=2", f"--out={result}"
+    )
     header = "train_fraction  runs  memorised  generalised  delayed  median_train  median_val  ratio"
     assert told.startswith(header) and len(told.splitlines()) == 4
     assert dict(gj.load(result).sizes) == dict(train_fraction=2, seed=2, step=2)
-    told, _ = call("figures/quickstart.py", f"--result={result}", f"--out={figure}")
+    told, _ = call("figures/demo/quickstart.py", f"--result={result}", f"--out={figure}")
     assert told == f"result  {result}\nfigure  {figure}\n"
     assert figure.stat().st_size > 10_000 and figure.with_suffix(".pdf").exists()
 
 
 def test_a_figure_without_its_result_names_the_command_that_makes_it(tmp_path):
-    _, told = call("figures/quickstart.py", f"--result={tmp_path / 'no.npz'}", succeeds=False)
-    assert "It is made by: python experiments/quickstart.py" in told and len(told.splitlines()) == 1
+    _, told = call("figures/demo/quickstart.py", f"--result={tmp_path / 'no.npz'}", succeeds=False)
+    assert "It is made by: grokjax run demo/quickstart" in told and len(told.splitlines()) == 1
 
 
-@pytest.mark.parametrize("script", ["experiments/sweep.py", "experiments/quickstart.py", "figures/quickstart.py"])
+@pytest.mark.parametrize(
+    "script", ["experiments/sweep.py", "experiments/demo/quickstart.py", "figures/demo/quickstart.py"]
+)
 def test_every_script_has_help(script):
     told, _ = call(script, "--help")
     assert "--out" in told
 
 
 def test_the_benchmark_prints_a_line_of_json_per_configuration():
-    told, _ = call("experiments/benchmark.py", *TINY, "--preset=own", "--num_layers=1", "--brief", "--json")
+    told, _ = call("experiments/speed/benchmark.py", *TINY, "--preset=own", "--num_layers=1", "--brief", "--json")
     (row,) = map(json.loads, told.splitlines())
     assert row["run_steps_per_second"] > 0 and 0 < row["share_of_peak"] < 1
     assert row["operations_per_second"] == pytest.approx(row["run_steps_per_second"] * row["step_operations"])
@@ -92,3 +93,31 @@ def test_the_benchmark_reads_every_flag_that_its_help_lists_of_a_sweep(monkeypat
         with pytest.raises(SystemExit):
             benchmark.main()
         assert f"There is no flag '{name}'." in capsys.readouterr().err
+
+
+def test_an_installed_wheel_runs_draws_judges_and_lists_away_from_a_clone(tmp_path):
+    source, wheels, site, empty = (tmp_path / name for name in ("source", "wheels", "site", "empty"))
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info", ".*_cache"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", str(source), "--no-deps", "-w", str(wheels)], check=True, capture_output=True)
+    (wheel,) = wheels.glob("grokjax-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True)
+    empty.mkdir()
+
+    def grokjax(*arguments):
+        environment = os.environ | {"PYTHONPATH": str(site)}
+        command = [sys.executable, "-m", "grokjax", *arguments]
+        done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = "import grokjax, grokjax.experiments; print(grokjax.__file__, *grokjax.experiments.__path__)"
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    said = subprocess.run([sys.executable, "-c", where], cwd=empty, env=environment, capture_output=True, text=True)
+    assert all(place.startswith(str(site)) for place in said.stdout.split())
+    assert "PKU-P8 reproduced" in grokjax("list")
+    grokjax("run", "demo/quickstart", *TINY_RUN)
+    assert "figures/demo/quickstart-quick.png" in grokjax("draw", "demo/quickstart")
+    assert "pku: of 20 claims 2 reproduced" in grokjax("report")
+    made = {path.relative_to(empty).as_posix() for path in empty.rglob("*.*") if path.is_file()}
+    assert {"REPORT.md", "docs/studies/pku.md", "results/demo/quickstart-quick.npz"} <= made

@@ -3,8 +3,6 @@
 import dataclasses
 import importlib.util
 import pickle
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +13,11 @@ from tiny import tiny
 
 import grokjax as gj
 from grokjax.config import ConfigError
+from grokjax.experiments.speed import torch_peer
 from grokjax.sweeps.engine import make_groups
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.programs import initial_state
 from grokjax.training import RunValues, batch_of
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-import torch_peer  # noqa: E402
 
 
 def grouped(config):

@@ -1,11 +1,11 @@
-"""The sources' statements, each judged by rules that were written down before the runs: see `registry.toml`.
+"""Statements of the sources, each judged by rules that were written down before the runs.
 
-`judge_all(folders)` reads the results of experiments, calls the function of each claim, and returns what it found.
-Nothing here needs JAX.
+A study's claims lie with it: experiments/<study>/claims.toml has the rules, claims.py the functions. Here is what they
+share, and no study is named. Nothing here needs JAX.
 """
 
-from grokjax.claims.judge import Judgement, judge_all, presets_in
-from grokjax.claims.rules import Rule, registry
+from grokjax.claims.judge import Files, Judgement, judge_all
+from grokjax.claims.rules import Rule, recorded, registry
 from grokjax.claims.verdicts import VERDICTS, Part, together
 
-__all__ = ["VERDICTS", "Judgement", "Part", "Rule", "judge_all", "presets_in", "registry", "together"]
+__all__ = ["VERDICTS", "Files", "Judgement", "Part", "Rule", "judge_all", "recorded", "registry", "together"]

@@ -1,23 +1,27 @@
 """Judging all claims whose results exist."""
 
 import dataclasses
+import importlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grokjax import results
 from grokjax.analysis.statistics import Estimate, holm
-from grokjax.claims import pku
 from grokjax.claims.rules import Rule, registry
 from grokjax.claims.runs import Runs
 from grokjax.claims.verdicts import Part, together
 
-FUNCTIONS = pku.CLAIMS
-"""What judges a claim, by id: (runs by experiment, rule, level) -> `Judged`."""
+Files = Mapping[str, Mapping[str, Path]]
+"""Results by experiment and preset."""
 
 BESIDE = (50, 90, 95)
 """Accuracy levels at which a claim is judged beside the registered one of 99 %."""
+
+
+def functions(study: str):
+    """The module of a study that judges its claims: `CLAIMS`, a function (runs by experiment, rule, level) each."""
+    return importlib.import_module(f"grokjax.experiments.{study}.claims")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Judgement:
       parts, controls: what decides, and what is told beside it.
       verdict: `together` of the parts; what refutes on another setting than the source's is inconclusive.
       scaled: whether runs of another setting than the source's are among the parts.
-      p_value, adjusted: the largest of the parts', and by Holm's method within the source and preset; NaN without.
+      p_value, adjusted: the largest of the parts', and by Holm's method within the study and preset; NaN without.
       beside: the verdict at other accuracy levels, where the claim depends on one.
       runs: how many were read.
     """
@@ -49,26 +53,21 @@ class Judgement:
     runs: int
 
 
-def presets_in(folders: Sequence[str | Path]) -> dict[str, dict[str, Path]]:
-    """The files named EXPERIMENT-PRESET.npz: {experiment: {preset: path}}; of equal names that in the first folder."""
-    found: dict[str, dict[str, Path]] = {}
-    for folder in map(Path, folders):
-        for path in sorted(folder.glob("*-*.npz")):
-            if name := re.fullmatch(r"(\w+)-(\w+)", path.stem):
-                found.setdefault(name[1], {}).setdefault(name[2], path)
-    return found
+def judge_all(study: str, files: Files) -> list[Judgement]:
+    """Every claim of a study on every preset that has results of the claim's experiments, in the order of the claims.
 
-
-def judge_all(folders: Sequence[str | Path]) -> list[Judgement]:
-    """Every claim of the registry on every preset that has results of the claim's experiments, in the registry's order.
+    Args:
+      study: whose claims.
+      files: {experiment: {preset: path}} of results, experiments as 'study/name'.
 
     Raises:
       ResultError: if a result cannot be read.
     """
-    files = presets_in(folders)
-    read = {path: Runs.of(results.load(path)) for name in _experiments() for path in files.get(name, {}).values()}
+    files = {name.partition("/")[2]: presets for name, presets in files.items() if name.startswith(f"{study}/")}
+    names = dict.fromkeys(name for rule in registry(study).values() for name in rule.results)
+    read = {path: Runs.of(results.load(path)) for name in names for path in files.get(name, {}).values()}
     found = []
-    for rule in registry().values():
+    for rule in registry(study).values():
         presets = dict.fromkeys(preset for name in rule.results for preset in files.get(name, {}))
         for preset in presets:
             paths = {name: files[name][preset] for name in rule.results if preset in files.get(name, {})}
@@ -80,8 +79,7 @@ def judge_all(folders: Sequence[str | Path]) -> list[Judgement]:
                 found.append(judge(rule, preset, evidence, paths))
             except ValueError as error:
                 found.append(_unjudged(rule, preset, paths, str(error)))
-    found = [one for one in found if one.parts]
-    return _adjusted(found)
+    return _adjusted([one for one in found if one.parts])
 
 
 def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[str, Path]) -> Judgement:
@@ -94,9 +92,10 @@ def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[
       paths: of their files.
     """
     evidence = {name: runs for name, runs in evidence.items() if len(runs)}
-    judged = FUNCTIONS[rule.id](evidence, rule, 99)
+    function = functions(rule.study).CLAIMS[rule.id]
+    judged = function(evidence, rule, 99)
     scaled = any(not _own(runs, rule) for runs in judged.used)
-    told = {level: FUNCTIONS[rule.id](evidence, rule, level) for level in BESIDE if judged.by_level}
+    told = {level: function(evidence, rule, level) for level in BESIDE if judged.by_level}
     p_values = [part.estimate.p_value for part in judged.parts if not math.isnan(part.estimate.p_value)]
     return Judgement(
         rule=rule,
@@ -126,10 +125,6 @@ def _unjudged(rule: Rule, preset: str, paths: Mapping[str, Path], why: str) -> J
     return Judgement(rule, preset, files, [part], [], "inconclusive", True, math.nan, math.nan, {}, 0)
 
 
-def _experiments() -> list[str]:
-    return list(dict.fromkeys(name for rule in registry().values() for name in rule.results))
-
-
 def _own(runs: Runs, rule: Rule) -> bool:
     """Whether all of these runs are of the source's own setting, with its budget."""
     given = {"steps": runs.budget, "epochs": lambda: runs.budget() / runs.column("steps_per_epoch")}
@@ -144,11 +139,11 @@ def _same(value, other) -> bool:
 
 
 def _adjusted(found: Sequence[Judgement]) -> list[Judgement]:
-    """The judgements with p-values adjusted within each source and preset."""
+    """The judgements with p-values adjusted within each study and preset."""
     groups: dict[tuple, list[int]] = {}
     for i, one in enumerate(found):
         if not math.isnan(one.p_value):
-            groups.setdefault((one.rule.source, one.preset), []).append(i)
+            groups.setdefault((one.rule.study, one.preset), []).append(i)
     found = list(found)
     for places in groups.values():
         for i, value in zip(places, holm([found[i].p_value for i in places]), strict=True):

@@ -2,16 +2,17 @@
 
 import dataclasses
 import functools
-import tomllib
 from collections.abc import Mapping, Sequence
-from importlib import resources
+
+from grokjax.catalogue import written
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What one claim is judged by; the fields are those of `registry.toml`, which says what they mean."""
+    """What one claim is judged by; the fields are those of a study's `claims.toml`; that of PKU says what they mean."""
 
     id: str
+    study: str
     statement: str
     quantity: str
     unit: str
@@ -27,23 +28,13 @@ class Rule:
     no_more: Sequence[str] = ()
     about: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    @property
-    def source(self) -> str:
-        """The source that makes the claim, e.g. 'PKU'."""
-        return self.id.partition("-")[0]
-
 
 @functools.cache
-def registry() -> Mapping[str, Rule]:
-    """All claims by id, in the order of the registry."""
-    return {name: Rule(id=name, **entry) for name, entry in _read("registry.toml").items()}
+def registry(study: str) -> Mapping[str, Rule]:
+    """The claims of a study by id, in the order of its claims.toml."""
+    return {name: Rule(id=name, study=study, **entry) for name, entry in written(study, "claims.toml").items()}
 
 
-@functools.cache
-def recorded() -> Mapping[str, Mapping]:
-    """Numbers that the sources recorded or printed, by experiment."""
-    return _read("recorded.toml")
-
-
-def _read(name: str) -> Mapping:
-    return tomllib.loads(resources.files("grokjax.claims").joinpath(name).read_text("utf-8"))
+def recorded(study: str) -> Mapping[str, Mapping]:
+    """Numbers that a study's source recorded or printed, by experiment: its recorded.toml."""
+    return written(study, "recorded.toml")

@@ -22,6 +22,7 @@ class Part:
       verdict: one of `VERDICTS`.
       note: why the verdict is not what the interval says, or what is to be known of it.
       unknown: why nothing is known of it, so that no number is to be shown; '' if something is.
+      few: whether it has fewer runs than a verdict needs.
     """
 
     label: str
@@ -30,6 +31,7 @@ class Part:
     verdict: str
     note: str = ""
     unknown: str = ""
+    few: bool = False
 
 
 Values = Sequence[float] | np.ndarray | Between
@@ -162,7 +164,7 @@ def together(parts: Sequence[Part], claimed: int = 0) -> str:
 
 def _enough(rule: Rule, label: str, found: Estimate, verdict: str, changes) -> Part:
     """The part, inconclusive where it has fewer runs than the registry asks for."""
-    note = ""
-    if found.runs < rule.seeds:
-        verdict, note = "inconclusive", f"{found.runs} of the {rule.seeds} runs that a verdict needs"
-    return Part(label, changes.get("unit", rule.unit), found, verdict, note)
+    few = found.runs < rule.seeds
+    note = f"{found.runs} of the {rule.seeds} runs that a verdict needs" if few else ""
+    unit = changes.get("unit", rule.unit)
+    return Part(label, unit, found, "inconclusive" if few else verdict, note, few=few)

@@ -42,6 +42,21 @@ COMPONENTS = {"task": TASKS, "model": MODELS, "optimizer": OPTIMIZERS}
 
 
 @dataclasses.dataclass(frozen=True)
+class Arm:
+    """One of several configurations that are compared along an axis.
+
+    Attributes:
+      id: what code, results and command lines call it.
+      label: what figures and pages call it.
+      settings: by name, one value each.
+    """
+
+    id: str
+    label: str
+    settings: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
 class Axis:
     """One dimension of a grid.
 
@@ -181,7 +196,8 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Any = ()) -> Grid
     Args:
       base: what the values do not say.
       values: by name. A scalar sets all runs; a sequence or range makes an axis; a mapping makes an axis whose
-        points are its keys, each giving the settings of its value; what all of them set is a coordinate along it.
+        points are its keys, each giving the settings of its value; what all of them set is a coordinate along it. A
+        sequence of `Arm` is such a mapping, whose labels are one more coordinate, named e.g. 'variant_label'.
         `num_seeds=n` is short for `seed=range(n)`.
       zipped: groups of names whose axes advance together, as one axis under the first name.
 
@@ -194,11 +210,18 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Any = ()) -> Grid
     fixed, axes = {}, {}
     ours = _Reader(base)
     for name, value in _with_seeds(values).items():
+        if _are_arms(value):
+            value, label = {arm.id: arm.settings for arm in value}, tuple(arm.label for arm in value)
+            if len(value) < len(label):
+                raise ConfigError(f"{name} has two arms of one id. Give each its own.")
+        else:
+            label = None
         if isinstance(value, Mapping):
             if not all(isinstance(overrides, Mapping) for overrides in value.values()):
                 raise ConfigError(f"{name} must map labels to settings, such as {{'a': {{'weight_decay': 0.0}}}}.")
             points = [{n: ours.read(n, v) for n, v in overrides.items()} for overrides in value.values()]
-            coords = {name: tuple(map(str, value))} | _shared_settings(points)
+            coords = {name: tuple(map(str, value))} | ({f"{name}_label": label} if label else {})
+            coords |= _shared_settings(points)
             axes[name] = Axis(tuple(coords), tuple(coords.values()), tuple(points))
         elif not several(value):
             fixed[name] = ours.read(name, value)
@@ -311,6 +334,10 @@ def _with_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
         "seed" if name == "num_seeds" else name: range(count) if name == "num_seeds" else value
         for name, value in values.items()
     }
+
+
+def _are_arms(value) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(arm, Arm) for arm in value)
 
 
 def _labels(name: str, points: Sequence) -> tuple:

@@ -17,7 +17,7 @@ from grokjax.claims import registry
 from grokjax.claims.verdicts import effect, majority, no_more
 
 SEEDS, STUDIES = 6, 2000
-RULE = dataclasses.replace(registry()["PKU-2"], seeds=SEEDS)
+RULE = dataclasses.replace(registry("pku")["PKU-2"], seeds=SEEDS)
 INF = np.inf
 
 

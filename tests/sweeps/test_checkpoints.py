@@ -375,7 +375,7 @@ def test_ctrl_c_twice_ends_at_once_without_a_traceback(tmp_path):
     flags = ["--modulus=11", "--steps=1e8", "--batch_size=32", f"--out={tmp_path / 'a.npz'}"]
     # Tests may have been started in the background, where a shell has SIGINT ignored.
     hears = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    command = [sys.executable, "-c", f"{hears}; runpy.run_module('grokjax.sweeps.flags', run_name='__main__')", *flags]
+    command = [sys.executable, "-c", f"{hears}; runpy.run_module('grokjax', run_name='__main__')", *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 120
         while not (tmp_path / ".a.npz.lock").exists() and time.monotonic() < end:

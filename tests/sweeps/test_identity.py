@@ -151,7 +151,7 @@ def test_the_initial_weight_norm_is_always_stored():
 
 
 SHIPPED = {
-    "quickstart-quick c215cc1e1125c42e": dict(
+    "demo/quickstart-quick c215cc1e1125c42e": dict(
         task=gj.tasks.modular("add", 53),
         model=gj.models.Decoder(
             num_layers=1, width=64, norm="none", bias="mlp", positions="learned", init_scheme="nanda"
@@ -159,7 +159,7 @@ SHIPPED = {
         optimizer=gj.optimizers.AdamW(learning_rate=3e-3),
         values=dict(seed=10, train_fraction=0.3, batch_size=288, steps=6000, stop_accuracy=0.99),
     ),
-    "equal_rows-quick b7cd9031c033f865": dict(
+    "pku/equal_rows-quick b7cd9031c033f865": dict(
         task=gj.tasks.modular("add", 23, "a o b ="),
         model=gj.models.EncoderDecoder(),
         optimizer=gj.optimizers.AdamW(warmup_steps=0),
@@ -175,7 +175,7 @@ SHIPPED = {
         ),
     ),
 } | {
-    f"architectures-part {run_id}": dict(
+    f"pku/architectures-part {run_id}": dict(
         task=gj.tasks.modular("add", 47, "a o b ="),
         model=kind(),
         optimizer=gj.optimizers.AdamW(learning_rate=7e-4, warmup_steps=0, b1=0.96, b2=0.99),

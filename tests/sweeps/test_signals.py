@@ -79,13 +79,13 @@ class Slow:
                 raise ImportError("swallowed") from error
 
 sys.meta_path.insert(0, Slow())
-sys.argv = ["grokjax", "--help"]
-from grokjax.command import main
+sys.argv = ["grokjax", "sweep", "--help"]
+from grokjax.cli import main
 main()
 """
 
 
-@pytest.mark.parametrize("module", ["numpy", "jax", "grokjax.sweeps.flags"])
+@pytest.mark.parametrize("module", ["numpy", "jax", "grokjax.cli.verbs"])
 def test_ctrl_c_while_modules_are_imported_is_no_traceback(module):
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with subprocess.Popen([sys.executable, "-c", IMPORTS.format(module=module)], **pipes) as process:
@@ -95,19 +95,35 @@ def test_ctrl_c_while_modules_are_imported_is_no_traceback(module):
     assert said == "\ngrokjax: Ended before anything was begun.\n" and process.returncode == 130
 
 
-def test_every_script_of_an_experiment_imports_what_it_needs_late(tmp_path):
-    root = os.path.dirname(os.path.dirname(gj.__file__))
-    code = (
-        "import glob, runpy, sys; sys.path.insert(0, 'experiments'); from grokjax import command; "
-        "command.main = lambda **keywords: None; "
-        "others = ('benchmark', 'minimum_norm', 'torch_'); "
-        "[runpy.run_path(path, run_name='__main__') for path in glob.glob('experiments/*.py') "
-        "if not path.removeprefix('experiments/').startswith(others)]; "
-        "print([name for name in ('jax', 'numpy', 'xarray') if name in sys.modules])"
-    )
-    environment = os.environ | {"PYTHONPATH": root}
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+SCRIPT = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "jax":
+            print("importing", flush=True)
+            try:
+                sys.stdin.read(1)
+            except BaseException as error:
+                raise ImportError("swallowed") from error
+
+sys.meta_path.insert(0, Slow())
+sys.argv = [sys.argv[1], "--help"]
+sys.modules["__main__"].__file__ = sys.argv[0]
+exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"), {"__name__": "__main__"})
+"""
+
+
+@pytest.mark.parametrize("script", ["experiments/pku/width.py", "experiments/sweep.py"])
+def test_ctrl_c_while_a_script_imports_what_it_needs_is_no_traceback(script):
+    script = os.path.join(os.path.dirname(os.path.dirname(gj.__file__)), script)
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, script], **pipes) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert said == f"\n{script}: Ended before anything was begun.\n" and process.returncode == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -122,7 +138,8 @@ def test_a_dropped_connection_saves_as_a_termination_does(tmp_path, monkeypatch,
 COMPILES = """
 import signal, sys, threading, time
 import jax
-from grokjax.sweeps import flags, forecast
+from grokjax.cli.training import sweep_command
+from grokjax.sweeps import forecast
 
 def make(*_):
     loop = jax.jit(lambda x: jax.lax.fori_loop(0, 10**7, lambda i, x: x * 0.5 + i, x))
@@ -131,7 +148,7 @@ def make(*_):
     signal.raise_signal(signal.SIGTERM)
 
 forecast.make = make
-flags.main(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
+sweep_command(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
     "--out=" + sys.argv[1]])
 """
 

@@ -130,9 +130,10 @@ def test_a_sweep_holds_no_more_memory_than_its_forecast_says():
 
 INTERRUPTED = """
 import sys
-import grokjax.sweeps.flags
+from grokjax.cli.training import sweep_command
+import grokjax.sweeps
 grokjax.sweeps.devices.cores = lambda: 2  # also where there is one: two threads share it
-grokjax.sweeps.flags.main(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
+sweep_command(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
     "--seed=0,1,2", "--steps=40000,200,100", "--zip=seed,steps", "--eval_at=every:100", "--num_devices=2",
     "--out=" + sys.argv[1]])
 """

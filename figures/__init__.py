@@ -1,0 +1,1 @@
+"""Figures, a folder for each study; installed as `grokjax.figures`."""

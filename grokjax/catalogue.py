@@ -1,0 +1,80 @@
+"""What studies there are, and what is written beside their experiments. Needs no JAX, and imports no experiment."""
+
+import ast
+import functools
+import importlib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from grokjax.config import unknown_name
+
+PRESETS = ("claim", "paper", "text", "part", "grid", "small", "quick")
+"""Names of presets, from the source's own grid down."""
+
+
+class Record(NamedTuple):
+    """What a preset took and gave.
+
+    Attributes:
+      minutes: that training took.
+      machine: on what.
+      outcome: in a sentence or two.
+    """
+
+    minutes: float
+    machine: str
+    outcome: str
+
+
+def nearness(preset: str) -> int:
+    """The place of a preset in `PRESETS`, of one with another name the last."""
+    return PRESETS.index(preset) if preset in PRESETS else len(PRESETS)
+
+
+def studies() -> list[str]:
+    """The studies that have claims."""
+    return [name for name, folder in _folders().items() if (folder / "claims.toml").exists()]
+
+
+@functools.cache
+def experiments() -> Mapping[str, str]:
+    """The docstring of every experiment by its name, such as 'pku/optimizers'."""
+    found = {}
+    for study, folder in _folders().items():
+        for file in sorted(folder.glob("*.py")):
+            module = ast.parse(file.read_text("utf-8"))
+            assigned = [node.targets[0] for node in module.body if isinstance(node, ast.Assign)]
+            if any(isinstance(target, ast.Name) and target.id == "EXPERIMENT" for target in assigned):
+                found[f"{study}/{file.stem}"] = ast.get_docstring(module) or ""
+    return found
+
+
+def title(experiment: str) -> str:
+    """The first line of an experiment's docstring."""
+    return experiments()[experiment].splitlines()[0].rstrip(".")
+
+
+def records(study: str) -> dict[str, dict[str, Record]]:
+    """What the presets of a study took and gave, by experiment and preset: its records.toml."""
+    read = written(study, "records.toml")
+    return {name: {preset: Record(**of) for preset, of in presets.items()} for name, presets in read.items()}
+
+
+@functools.cache
+def written(study: str, file: str) -> Mapping:
+    """What a TOML file of a study says; nothing where it has none. ConfigError for a study that there is not."""
+    folders = _folders()
+    if study not in folders:
+        raise unknown_name("study", study, folders)
+    path = folders[study] / file
+    return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+@functools.cache
+def _folders() -> dict[str, Path]:
+    """The folders under experiments/, where they are installed, by name."""
+    package = importlib.import_module("grokjax.experiments")
+    folders = (folder for place in package.__path__ for folder in Path(place).iterdir() if folder.is_dir())
+    return {folder.name: folder for folder in sorted(folders) if folder.name.isidentifier()}

@@ -1,0 +1,179 @@
+"""The pages of a report: an index of all claims, and a page for each study."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from grokjax import catalogue, results
+from grokjax.claims import words
+from grokjax.claims.judge import Files, Judgement, functions
+from grokjax.claims.rules import Rule, registry
+from grokjax.claims.verdicts import together
+
+Found = Mapping[str, Sequence[Judgement]]
+"""Judgements by study."""
+
+NOTES = (
+    "`(scaled)`: the runs are at other settings than the source's, mostly smaller, so they can support its "
+    "claim and not refute it. `(!)`: may well be false, or depend on a hyperparameter. Ratios are shown as "
+    "factors, differences of accuracy in points; means with Student's 95 % interval or, where a run never got "
+    "there, medians with that of order statistics. A run that did not get there within its budget gets there "
+    "later than its last step, or never: ratios to it have a bound (> ×3) where it leaves them open. Where "
+    "nothing is known no number is shown."
+)
+
+
+def index(found: Found, out: Path, pages: Path) -> str:
+    """REPORT.md: a row for each claim of each study.
+
+    Args:
+      found: judgements by study.
+      out: where it will be written, for links.
+      pages: the folder of the studies' pages.
+    """
+    lines = ["# Which of the papers' claims replicate", ""]
+    for study, judgements in found.items():
+        page = os.path.relpath(pages / f"{study}.md", out.parent)
+        lines += [f"## {_study(study)['title']}", "", _opening(study, judgements)]
+        lines += [f"[All of this study]({page}), with pictures and what would settle each claim.", ""]
+        lines += [words.row(["claim", "statement", "verdict", "effect [95 %]", "runs"]), words.row(["---"] * 5)]
+        for rule in registry(study).values():
+            one = _best(rule, judgements)
+            found_of_it = [words.verdict(one), _shortest(one), str(one.runs)] if one else ["not run", "", ""]
+            link = f"[{rule.id}]({page}#{rule.id.lower()}){' (!)' if rule.doubtful else ''}"
+            lines.append(words.row([link, rule.statement, *found_of_it]))
+        lines.append("")
+    return "\n".join([*lines, NOTES, ""])
+
+
+def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]) -> str:
+    """The page of a study: a section for each claim, then its experiments and the results that were read.
+
+    Args:
+      study: whose.
+      judgements: of its claims.
+      files: the results, by experiment and preset.
+      out: where it will be written, for links.
+      pictures: of results, by path.
+    """
+    lines = [f"# {_study(study)['title']}", "", _opening(study, judgements), "", NOTES, ""]
+    lines += [
+        f"Quantities and thresholds were written down before the runs, in `experiments/{study}/claims.toml`, which also"
+    ]
+    lines += ["has what a review changed and when.", ""]
+    for rule in registry(study).values():
+        mine = [one for one in judgements if one.rule.id == rule.id]
+        lines += _section(rule, mine, files, out, pictures)
+    lines += ["## Experiments", "", *experiment_rows(study, judgements, files, out, pictures), ""]
+    lines += ["## Results read", "", *result_rows(study, files, out)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _opening(study: str, judgements: Sequence[Judgement]) -> str:
+    """What the study's source is, and what came of its claims."""
+    outcomes = [words.outcome(_best(rule, judgements)) for rule in registry(study).values()]
+    return f"{_study(study)['source']}. Of {len(outcomes)} claims {words.counts(outcomes)}."
+
+
+def _study(study: str) -> Mapping[str, str]:
+    return catalogue.written(study, "study.toml")
+
+
+def _best(rule: Rule, judgements: Sequence[Judgement]) -> Judgement | None:
+    return words.best([one for one in judgements if one.rule.id == rule.id])
+
+
+def _shortest(one: Judgement) -> str:
+    """The first parts of a judgement that something is known of."""
+    known = [part for part in one.parts if not part.unknown]
+    if not known:
+        return "not known"
+    more = f"<br>and {len(known) - 3} more" if len(known) > 3 else ""
+    return "<br>".join(words.numbers(part) for part in known[:3]) + more
+
+
+def _section(
+    rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]
+) -> list[str]:
+    """A claim: statement, verdict and why, picture, parts, what would settle it, other presets folded away."""
+    one = words.best(mine)
+    heading = f"{rule.id}{' (!)' if rule.doubtful else ''}: {words.verdict(one) if one else 'not run'}"
+    lines = [f'<a id="{rule.id.lower()}"></a>', "", f"## {heading}", "", f"{rule.statement}.", ""]
+    if one is not None:
+        lines += [words.reason(one), "", *_picture(rule, one.preset, files, out, pictures), *_table(one), ""]
+    lines += [f"Measured: {rule.quantity}. Expected: {words.expected(rule).replace('<br>', '; ')}.", ""]
+    if own := functions(rule.study).on_recorded_numbers(rule):
+        parts = "; ".join(words.measured(part) for part in own)
+        lines += [f"On the source's own recorded numbers: **{together(own)}** ({parts}).", ""]
+    if one is None or one.verdict not in ("reproduced", "refuted") or one.scaled:
+        lines += [f"To settle it: {_needed(rule)}.", ""]
+    if others := [other for other in mine if other is not one]:
+        lines += ["<details><summary>Other presets</summary>", ""]
+        for other in others:
+            lines += [f"`{other.preset}`: {words.verdict(other)}", "", *_table(other), ""]
+        lines += ["</details>", ""]
+    return lines
+
+
+def _picture(rule: Rule, preset: str, files: Files, out: Path, pictures: Mapping[Path, Path]) -> list[str]:
+    for name in rule.results:
+        picture = pictures.get(files.get(f"{rule.study}/{name}", {}).get(preset))
+        if picture is not None:
+            title = catalogue.title(f"{rule.study}/{name}")
+            return [f"![{title}, preset {preset}]({os.path.relpath(picture, out.parent)})", ""]
+    return []
+
+
+def _table(one: Judgement) -> list[str]:
+    """The parts of a judgement, and its controls."""
+    lines = [words.row(["part", "measured [95 %]", "runs", "verdict"]), words.row(["---"] * 4)]
+    for part in one.parts:
+        verdict = "too few seeds" if part.few else part.verdict
+        lines.append(words.row([part.label, words.without_label(part), str(part.estimate.runs), verdict]))
+    for part in one.controls:
+        lines.append(words.row([f"*control:* {part.label}", words.without_label(part), str(part.estimate.runs), ""]))
+    if p := words.p_values(one):
+        lines += ["", f"p (largest of the parts', raw and by Holm's method within study and preset): {p}."]
+    beside = [f"{other} at {level} %" for level, other in one.beside.items() if other != one.verdict]
+    return lines + (["", f"At other accuracies: {', '.join(beside)}."] if beside else [])
+
+
+def _needed(rule: Rule) -> str:
+    """The commands that make all results of a claim."""
+    return " and ".join(f"`grokjax run {rule.study}/{name} --preset=claim`" for name in rule.results)
+
+
+def experiment_rows(
+    study: str, judgements: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]
+) -> list[str]:
+    """A line for each experiment of a study: what it is, command, minutes, figure, verdicts."""
+    lines = [words.row(["experiment", "command", "minutes on two cores", "figure", "verdicts"]), words.row(["---"] * 5)]
+    for name in (name for name in catalogue.experiments() if name.startswith(f"{study}/")):
+        short, presets = name.partition("/")[2], files.get(name, {})
+        drawn = {preset: pictures[path] for preset, path in presets.items() if path in pictures}
+        links = " ".join(f"[{preset}]({os.path.relpath(picture, out.parent)})" for preset, picture in drawn.items())
+        record = catalogue.records(study).get(short, {}).get("quick")
+        verdicts = []
+        for rule in (rule for rule in registry(study).values() if rule.results[0] == short):
+            one = _best(rule, judgements)
+            verdicts.append(f"{rule.id} {words.verdict(one) if one else 'not run'}")
+        minutes = f"{record.minutes:g}" if record else "seconds" if short == "minimum_norm" else ""
+        lines.append(words.row([catalogue.title(name), f"`grokjax run {name}`", minutes, links, "<br>".join(verdicts)]))
+    return lines
+
+
+def result_rows(study: str, files: Files, out: Path) -> list[str]:
+    """A line for each result that was read: runs, steps, time, versions."""
+    lines = [words.row(["file", "runs", "run-steps", "minutes", "versions"]), words.row(["---"] * 5)]
+    for name, presets in files.items():
+        for path in presets.values() if name.startswith(f"{study}/") else ():
+            arrays, meta = results.read(path)
+            ended = arrays["last_step"][arrays["last_step"] >= 0]
+            seconds = meta.get("wall_seconds")
+            told = [os.path.relpath(path, out.parent), str(len(ended)), f"{int(ended.sum()):,}"]
+            told.append("" if seconds is None else f"{seconds / 60:.1f}")
+            versions = meta.get("versions", {})
+            each = versions if isinstance(versions, list) else [versions]  # several processes may have had others
+            named = dict.fromkeys(f"{k} {v}" for one in each for k, v in one.items() if k in ("jax", "flax"))
+            lines.append(words.row([*told, ", ".join(named)]))
+    return lines

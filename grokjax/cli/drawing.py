@@ -1,0 +1,92 @@
+"""The verb `draw`: finds a result, draws it, saves it, says where. Needs no JAX."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from grokjax import plot
+from grokjax.cli.places import drawn_to, find, results_in
+from grokjax.messages import say
+from grokjax.messages import show as tell
+from grokjax.results import ResultError, load
+
+
+def show(name: str, argv: Sequence[str]) -> None:
+    """`grokjax draw study/experiment`, or its script; exits with one sentence and status 1 if that cannot be.
+
+    Args:
+      name: of the experiment.
+      argv: program and arguments.
+    """
+    values = flags.FlagValues()
+    flags.DEFINE_string("result", None, f"the NPZ that is drawn; default: that of {name}", flag_values=values)
+    which = "of the result: quick, paper, ...; default: the newest in results/, or one that ships"
+    flags.DEFINE_string("preset", None, which, flag_values=values)
+    flags.DEFINE_string("out", None, "where the PNG goes, and a PDF beside it; default: figures/", flag_values=values)
+    flags.DEFINE_boolean("help", False, "show this", flag_values=values)
+    try:
+        rest = values(list(argv))
+        if values.help:
+            tell(f"{inspect.getdoc(figure(name))}\n\n{values.get_help()}")
+            return
+        if values.out and not values.out.endswith(".png"):
+            raise ValueError(f"out={values.out} does not end in .png. Try --out={values.out}.png.")
+        if len(rest) > 1:
+            raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
+        path = Path(values.result) if values.result else find(name, values.preset)
+        picture = drawn(name, path, values.out or drawn_to(path))
+    except (flags.Error, ValueError, OSError) as error:
+        say(f"{argv[0]}: {error}")
+        sys.exit(1)
+    tell(f"result  {path}\nfigure  {picture}")
+
+
+def figure(name: str):
+    """The module that draws an experiment; ValueError if there is none."""
+    try:
+        return importlib.import_module(f"grokjax.figures.{name.replace('/', '.')}")
+    except ModuleNotFoundError:
+        raise ValueError(f"There is no figure of {name!r}. `grokjax list` has every experiment.") from None
+
+
+def draw_all(folder: Path) -> bool:
+    """Draws every result of a folder beside it, and says so; whether all could be drawn."""
+    found = results_in([folder])
+    if not found:
+        raise ValueError(f"There is no result in {folder}. Experiments write them to results/.")
+    return all([_draw(name, path) for name, presets in found.items() for path in presets.values()])
+
+
+def _draw(name: str, path: Path) -> bool:
+    """Draws one result beside it; if that cannot be, says so in a sentence, so that the others are drawn."""
+    try:
+        tell(f"figure  {drawn(name, path, path.with_suffix('.png'))}")
+    except (ValueError, OSError) as error:
+        say(f"{path} cannot be drawn: {error}")
+        return False
+    return True
+
+
+def drawn(name: str, path: Path, out: str | Path) -> Path:
+    """The picture of a result, drawn and saved.
+
+    Raises:
+      ValueError: if the file cannot be read, has no run, or is not of the form of the experiment's results.
+    """
+    try:
+        grid = load(path)
+    except ResultError as error:
+        raise ValueError(f"{error} It is made by: grokjax run {name}") from None
+    if "status" not in grid or (grid["status"] == "not run").all():
+        raise ValueError(f"{path} has no run yet. Continue it: grokjax run {name}")
+    try:
+        with plot.style():
+            picture = plot.save(figure(name).draw(grid), out)
+    except (KeyError, TypeError, IndexError, ResultError) as error:
+        raise ValueError(f"{path} is not a result of {name}, as its figure needs it: {error.args[0]}") from None
+    plot.close()
+    return picture

@@ -1,0 +1,50 @@
+"""Where results and figures are: one's own in results/ and figures/, those that ship in the package."""
+
+import glob
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from grokjax.catalogue import nearness
+
+OWN, FIGURES = Path("results"), Path("figures")
+"""In the folder where a command runs."""
+
+
+def reference() -> Path:
+    """The folder of the results that ship."""
+    return Path(str(resources.files("grokjax.reference").joinpath("README.md"))).parent
+
+
+def results_in(folders: Sequence[Path], study: str = "*") -> dict[str, dict[str, Path]]:
+    """The files STUDY/EXPERIMENT-PRESET.npz: {experiment: {preset: path}}; of equal names that in the first folder."""
+    found: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f"{study}/*-*.npz")):
+            name, _, preset = path.stem.rpartition("-")
+            found.setdefault(f"{path.parent.name}/{name}", {}).setdefault(preset, path)
+    return found
+
+
+def find(name: str, preset: str | None) -> Path:
+    """The result of an experiment to draw.
+
+    Args:
+      name: of the experiment, such as 'pku/width'.
+      preset: of the result; None takes one's own newest, or of those that ship the one nearest to the source.
+
+    Raises:
+      ValueError: naming the command that makes one.
+    """
+    pattern = f"{name}-{glob.escape(preset) if preset else '*'}.npz"
+    own = sorted(OWN.glob(pattern), key=lambda path: path.stat().st_mtime)
+    shipped = sorted(reference().glob(pattern), key=lambda path: -nearness(path.stem.rpartition("-")[2]))
+    if found := own or shipped:
+        return found[-1]
+    which = f" with --preset={preset}" if preset else ""
+    raise ValueError(f"There is no result of {name}{which}. It is made by: grokjax run {name}{which[5:]}")
+
+
+def drawn_to(result: Path) -> Path:
+    """Where a result is drawn unless another place is given: figures/STUDY/EXPERIMENT-PRESET.png."""
+    return FIGURES / result.parent.name / f"{result.stem}.png"

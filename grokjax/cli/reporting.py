@@ -1,0 +1,125 @@
+"""The verbs `report` and `list`: which claims replicate, and every experiment. Needs no JAX."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from grokjax import catalogue
+from grokjax.claims import Files, judge_all, registry, words
+from grokjax.claims.pages import Found, experiment_rows, index, page
+from grokjax.cli.drawing import draw_all
+from grokjax.cli.places import OWN, drawn_to, reference, results_in
+from grokjax.config import ConfigError
+from grokjax.messages import say, show
+
+REPORT_DOC = """Judges every claim whose results exist, and writes REPORT.md and a page for each study.
+
+Reads results/ first, and for what is not there the results that ship; --folder reads another folder alone."""
+LIST_DOC = """Lists every experiment: title, minutes of its quick preset on two cores, verdicts of its claims."""
+
+
+def report_command(argv: Sequence[str]) -> None:
+    """`grokjax report`."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("folder", None, "where the results are: STUDY/EXPERIMENT-PRESET.npz", flag_values=values)
+    flags.DEFINE_string("out", "REPORT.md", "the index", flag_values=values)
+    flags.DEFINE_string("pages", "docs/studies", "the folder of the studies' pages", flag_values=values)
+    flags.DEFINE_string("readme", None, "a README whose tables of experiments are renewed too", flag_values=values)
+    flags.DEFINE_boolean("draw", False, "draw every result of --folder beside it first", flag_values=values)
+    if not _read(values, argv, REPORT_DOC):
+        return
+    try:
+        if values.folder and not Path(values.folder).is_dir():
+            raise ValueError(f"folder={values.folder} is not a folder. Try --folder=results.")
+        out, pages = Path(values.out), Path(values.pages)
+        if out.suffix != ".md":
+            raise ValueError(f"out={out} does not end in .md. Try --out=REPORT.md.")
+        folders = [Path(values.folder)] if values.folder else [OWN, reference()]
+        if values.draw and not draw_all(folders[0]):
+            sys.exit(1)
+        files, found = judged(folders)
+        pictures = _pictures(files)
+        texts = {out: index(found, out, pages)}
+        for study, judgements in found.items():
+            path = pages / f"{study}.md"
+            texts[path] = page(study, judgements, files, path, pictures)
+        if values.readme:
+            readme = Path(values.readme)
+            texts[readme] = _renewed(readme, found, files, pictures)
+        pages.mkdir(parents=True, exist_ok=True)
+        for path, whole in texts.items():
+            path.write_text(whole, encoding="utf-8")
+    except OSError as error:
+        _end(argv, f"{error.filename}: {error.strerror}. Try another path.")
+    except (ConfigError, ValueError) as error:
+        _end(argv, str(error))
+    for study, judgements in found.items():
+        told = [words.outcome(words.best([j for j in judgements if j.rule.id == id])) for id in registry(study)]
+        show(f"{study}: of {len(told)} claims {words.counts(told)}")
+    show("\n".join(f"wrote   {path}" for path in texts))
+
+
+def list_command(argv: Sequence[str]) -> None:
+    """`grokjax list`."""
+    if not _read(flags.FlagValues(), argv, LIST_DOC):
+        return
+    _, found = judged([OWN, reference()])
+    for name in catalogue.experiments():
+        study, _, short = name.partition("/")
+        record = catalogue.records(study).get(short, {}).get("quick")
+        minutes = f"{record.minutes:g} min" if record else ""
+        rules = [rule for rule in registry(study).values() if short in rule.results]
+        verdicts = []
+        for rule in rules:
+            one = words.best([j for j in found[study] if j.rule.id == rule.id])
+            verdicts.append(f"{rule.id} {words.verdict(one) if one else 'not run'}")
+        show(f"{name:<24} {minutes:>8}  {catalogue.title(name)}")
+        if verdicts:
+            show(f"{'':<34}{'; '.join(verdicts)}")
+
+
+def judged(folders: Sequence[Path]) -> tuple[Files, Found]:
+    """The results of some folders, and what they say of every study's claims."""
+    files = results_in(folders)
+    return files, {study: judge_all(study, files) for study in catalogue.studies()}
+
+
+def _pictures(files: Files) -> dict[Path, Path]:
+    """The picture of each result that has one: as `draw` makes it of one's own, or beside it."""
+    paths = [path for presets in files.values() for path in presets.values()]
+    drawn = {path: drawn_to(path) if path.parents[1] == OWN else path.with_suffix(".png") for path in paths}
+    return {path: picture for path, picture in drawn.items() if picture.exists()}
+
+
+def _renewed(readme: Path, found: Found, files: Files, pictures: dict[Path, Path]) -> str:
+    """A README's text with the tables between <!-- STUDY experiments --> and <!-- /STUDY experiments --> made again."""
+    text = readme.read_text("utf-8")
+    for study, judgements in found.items():
+        mark, table = f"{study} experiments", experiment_rows(study, judgements, files, readme, pictures)
+        head, begins, rest = text.partition(f"<!-- {mark} -->\n")
+        _, ends, tail = rest.partition(f"<!-- /{mark} -->")
+        if not begins or not ends:
+            raise ValueError(f"{readme} has no <!-- {mark} --> with <!-- /{mark} --> after it to write between.")
+        text = f"{head}{begins}" + "\n".join(table) + f"\n{ends}{tail}"
+    return text
+
+
+def _read(values: flags.FlagValues, argv: Sequence[str], doc: str) -> bool:
+    """Reads a command line; False if only help was asked for and shown."""
+    flags.DEFINE_boolean("help", False, "show this", flag_values=values)
+    try:
+        rest = values(list(argv))
+    except flags.Error as error:
+        _end(argv, str(error))
+    if values.help:
+        show(f"{doc}\n\n{values.get_help()}")
+    elif len(rest) > 1:
+        _end(argv, f"{rest[1]!r} is not a flag. --help lists them.")
+    return not values.help
+
+
+def _end(argv: Sequence[str], sentence: str) -> None:
+    say(f"{argv[0]}: {sentence}")
+    sys.exit(1)

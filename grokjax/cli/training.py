@@ -1,0 +1,139 @@
+"""The verbs that train: `sweep` any grid, `run` an experiment."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from grokjax.cli.flags import Given, base_config, parse
+from grokjax.cli.help import help_text
+from grokjax.config import ConfigError, own_name, unknown_name
+from grokjax.messages import say, show
+from grokjax.results import ResultError, format_summary, summary
+from grokjax.study import Experiment
+from grokjax.sweeps import Interrupted, devices, sweep
+
+SWEEP_DOC = """Trains any grid of runs and writes one labelled NPZ.
+
+    grokjax sweep --operation=add --modulus=97 --train_fraction=0.3:0.8:0.05 --num_seeds=5 --out=results/add.npz"""
+
+
+def sweep_command(argv: Sequence[str], doc: str = SWEEP_DOC) -> None:
+    """`grokjax sweep`: any grid of runs.
+
+    Args:
+      argv: program and arguments.
+      doc: shown by --help.
+    """
+
+    def work(given: Given) -> None:
+        _train(dict(config=base_config(given.metrics)) | given.values | given.options)
+
+    guarded(work, argv, doc=doc)
+
+
+def run(experiment: Experiment, argv: Sequence[str]) -> None:
+    """`grokjax run study/experiment`, or its script.
+
+    Args:
+      experiment: to run.
+      argv: program and arguments.
+    """
+    if experiment.main is not None:
+        experiment.main(argv)
+        return
+
+    def work(given: Given) -> None:
+        name, keywords = chosen(experiment, given)
+        folder = Path("results") / experiment.study
+        if "out" not in keywords and (folder.is_dir() or not keywords.get("dry_run")):
+            folder.mkdir(parents=True, exist_ok=True)
+            keywords["out"] = f"results/{experiment.name}-{name}.npz"
+        _train(keywords)
+
+    guarded(work, argv, doc=described(experiment), presets=list(experiment.presets))
+
+
+def chosen(experiment: Experiment, given: Given) -> tuple[str, dict[str, Any]]:
+    """The preset that a command line chooses, and the keywords of `grokjax.sweep`: its flags override the preset."""
+    presets = experiment.presets
+    name = own_name(given.preset or next(iter(presets)), presets)
+    if name not in presets:
+        raise unknown_name("preset", name, presets)
+    preset, values = presets[name], dict(given.values)
+    if given.metrics is not None:
+        preset = dataclasses.replace(preset, config=dataclasses.replace(preset.config, metrics=given.metrics))
+    return name, preset.overridden(values) | given.options
+
+
+def described(experiment: Experiment) -> str:
+    """An experiment's docstring, its presets, and what they took and gave."""
+    lines = [experiment.doc.strip(), "", "Presets:"]
+    records = experiment.records
+    for name, preset in experiment.presets.items():
+        record = records.get(name)
+        took = f" Took {record.minutes:g} minutes on {record.machine}. {record.outcome.strip()}" if record else ""
+        lines.append(f"  --preset={name:<8} {preset.size}.{took}")
+    return "\n".join(lines)
+
+
+def _train(keywords: dict[str, Any]) -> None:
+    if keywords.get("out") is None and not keywords.get("dry_run"):
+        raise ConfigError("There is no --out to write the result to. Try --out=results/sweep.npz.")
+    grid = sweep(**keywords)
+    if grid is not None:
+        by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
+        show(format_summary(summary(grid, by=by or None)))
+
+
+def guarded(
+    work: Callable[[Given], None], argv: Sequence[str], *, doc: str, presets: Sequence[str] = (), **flags: Any
+) -> None:
+    """Calls `work` with what a command line says, and ends the process with one sentence if that cannot be.
+
+    Args:
+      work: does what the command is for.
+      argv: program and arguments.
+      doc: what the command is, shown by --help.
+      presets: names of those it has, the default first.
+      **flags: 'switches', 'texts' and 'without', as in `parse`.
+    """
+    with in_a_sentence(argv[0]):
+        devices.start()
+        if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
+            show(help_text(argv[0], doc, presets, **flags))
+            sys.exit(0)
+        if (given := parse(argv, presets=bool(presets), **flags)) is not None:
+            work(given)
+
+
+class in_a_sentence:
+    """While inside, what a user did wrong, and an interruption, end the process with one sentence."""
+
+    def __init__(self, program: str):
+        self.program = program
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, ConfigError | ResultError):
+            say(f"{self.program}: {error}")
+            sys.exit(1)
+        if isinstance(error, Interrupted):
+            say(f"{self.program}: {error}")
+            _end(128 + error.number)
+        if isinstance(error, KeyboardInterrupt):
+            say(f"\n{self.program}: Ended at once. The same command goes on from what was saved last.")
+            _end(128 + signal.SIGINT)
+
+
+def _end(status: int) -> None:
+    """Ends the process, though threads may still compile or train: an orderly exit would cut them off inside XLA."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,1 @@
+"""Results that ship, a folder for each study; installed as `grokjax.reference`."""
