@@ -127,9 +127,10 @@ def test_what_pytorch_is_not_to_train_is_told_in_one_sentence(told):
 
 def test_without_pytorch_it_is_told_what_to_install(short_last_batch, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    for start in (torch_peer.best, torch_peer.Peer):
+    plain = torch_peer.Arrangement()
+    for start, arrangements in ((torch_peer.best, [plain]), (torch_peer.Peer, plain)):
         with pytest.raises(ConfigError, match=r"needs PyTorch.* Try: pip install torch\."):
-            start(short_last_batch[2], torch_peer.Arrangement())
+            start(short_last_batch[2], arrangements)
 
 
 def test_a_worker_that_ends_is_told_by_its_last_words(short_last_batch, monkeypatch, tmp_path):
