@@ -31,7 +31,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # Their dataclasses, and `sweep`, convert what they are given, such as the words of a command line, to the kind they
 # declare.
 CONVERTING = {
-    "grokjax.config",
+    "grokjax.config.run",
     "grokjax.models.decoder",
     "grokjax.models.encoder_decoder",
     "grokjax.models.lstm",

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokjax import other_names
 from grokjax.cli.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings, parse
 from grokjax.config import (
     HOST,
@@ -25,6 +24,7 @@ from grokjax.config import (
     check_settings,
     evaluated_steps,
     folded,
+    other_names,
     padded,
     parse_eval_at,
     program_part,

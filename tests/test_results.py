@@ -376,7 +376,7 @@ def test_a_header_that_does_not_fit_its_content_is_refused(tmp_path):
 
 
 def test_a_meta_larger_than_any_is_refused_before_it_is_unpacked(file, monkeypatch):
-    monkeypatch.setattr(results, "MOST_META", 1000)
+    monkeypatch.setattr(results.files, "MOST_META", 1000)
     with pytest.raises(ResultError, match="its 'meta' unpacks to .* MiB"):
         results.load(file)
     with pytest.raises(ResultError, match="was not written: its meta takes"):
@@ -385,10 +385,10 @@ def test_a_meta_larger_than_any_is_refused_before_it_is_unpacked(file, monkeypat
 
 def test_what_does_not_fit_into_memory_is_refused(file, monkeypatch):
     results.write_params(file.parent / "kept", "run0", {"w": np.zeros(10**6)}, step=40)
-    monkeypatch.setattr(results, "_memory", lambda: 10**6)
+    monkeypatch.setattr(results.archives, "memory", lambda: 10**6)
     with pytest.raises(ResultError, match="run0.npz unpacks to 7.6 MiB, more than the 1.0 MiB of memory"):
         results.params(file, train_fraction=0.3, seed=0)
-    monkeypatch.setattr(results, "_memory", lambda: 10)
+    monkeypatch.setattr(results.archives, "memory", lambda: 10)
     with pytest.raises(ResultError, match="add.npz unpacks to .* of memory of this machine"):
         results.load(file)
 

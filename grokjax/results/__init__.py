@@ -1,0 +1,41 @@
+"""The result of a sweep: one NPZ file, its labelled xarray form, parameters beside it, tables read off it.
+
+Nothing here needs JAX.
+"""
+
+from grokjax.results.archives import MOST_META, remove_unfinished
+from grokjax.results.datasets import filled, load, peek, to_dataset
+from grokjax.results.files import read, write
+from grokjax.results.parameters import one_run, params, snapshot_name, snapshot_steps, write_params
+from grokjax.results.tables import DELAYED_RISE, TIDY_PER_RUN, format_summary, grokked, runs, summary, tidy
+from grokjax.results.values import READS, REQUIRED, SCHEMA, STATUSES, UNFINISHED, ResultError, median
+
+__all__ = [
+    "DELAYED_RISE",
+    "MOST_META",
+    "READS",
+    "REQUIRED",
+    "ResultError",
+    "SCHEMA",
+    "STATUSES",
+    "TIDY_PER_RUN",
+    "UNFINISHED",
+    "filled",
+    "format_summary",
+    "grokked",
+    "load",
+    "median",
+    "one_run",
+    "params",
+    "peek",
+    "read",
+    "remove_unfinished",
+    "runs",
+    "snapshot_name",
+    "snapshot_steps",
+    "summary",
+    "tidy",
+    "to_dataset",
+    "write",
+    "write_params",
+]
