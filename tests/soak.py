@@ -166,6 +166,7 @@ def soak(folder: Path, kills: int, steps: int, longest: float, seed: int) -> dic
       undisturbed sweep, 'leftovers' in the folder, whether foreign folders were 'refused', and 'seconds'.
     """
     begin, draw = time.time(), random.Random(seed)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # else a sweep would ignore it, as it must under nohup, if this does
     calm, out = folder / "calm.npz", folder / "killed.npz"
     finished(calm, steps)
     refused = refuses_foreign_folders(out, steps)
