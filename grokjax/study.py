@@ -93,6 +93,8 @@ def _chosen(arms: Sequence[Arm], ids: Sequence[str] | None) -> tuple[Arm, ...]:
     if ids is None:
         return tuple(arms)
     known = {arm.id: arm for arm in arms}
+    if not known:
+        raise ConfigError(f"This preset has no variants to choose {', '.join(ids)} from. Leave out --variant.")
     for one in ids:
         if one not in known:
             raise unknown_name("variant", one, known)

@@ -140,7 +140,8 @@ def reason(one: Judgement) -> str:
     """Why the verdict is what it is, in a sentence."""
     if few(one):
         runs = max(part.estimate.runs for part in one.parts)
-        return f"A verdict needs {one.rule.seeds} seeds, and {'no run has' if not runs else f'{runs} have'} ended."
+        ended = {0: "no run has", 1: "one run has"}.get(runs, f"{runs} have")
+        return f"A verdict needs {one.rule.seeds} seeds, and {ended} ended."
     unknown = [part for part in one.parts if part.unknown]
     said = [f"The verdict is *{one.verdict}*: {MEANING[one.verdict]}."]
     if tally(one):

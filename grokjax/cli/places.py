@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from grokjax.catalogue import nearness
+from grokjax.catalogue import experiments, nearness
+from grokjax.config import unknown_name
 
 OWN, FIGURES = Path("results"), Path("figures")
 """In the folder where a command runs."""
@@ -34,15 +35,22 @@ def find(name: str, preset: str | None) -> Path:
       preset: of the result; None takes one's own newest, or of those that ship the one nearest to the source.
 
     Raises:
-      ValueError: naming the command that makes one.
+      ValueError: if there is no such experiment, or no result of it, naming the command that makes one.
     """
     pattern = f"{name}-{glob.escape(preset) if preset else '*'}.npz"
     own = sorted(OWN.glob(pattern), key=lambda path: path.stat().st_mtime)
     shipped = sorted(reference().glob(pattern), key=lambda path: -nearness(path.stem.rpartition("-")[2]))
     if found := own or shipped:
         return found[-1]
-    which = f" with --preset={preset}" if preset else ""
-    raise ValueError(f"There is no result of {name}{which}. It is made by: grokjax run {name}{which[5:]}")
+    if name not in experiments():
+        raise unknown_name("experiment", name, experiments())
+    there = sorted(results_in([OWN, reference()]).get(name, {}), key=nearness)
+    if preset and there:
+        raise ValueError(
+            f"There is no result of {name} with --preset={preset}, but of {', '.join(there)}. One of a preset is made "
+            f"by: grokjax run {name} --preset=..., whose --help lists them."
+        )
+    raise ValueError(f"There is no result of {name}. It is made by: grokjax run {name}")
 
 
 def drawn_to(result: Path) -> Path:

@@ -8,13 +8,16 @@ from grokjax import __version__
 from grokjax.cli import VERBS, importing
 from grokjax.messages import say, show
 
+HELP = ("--help", "-h", "-help", "help")
+_EACH = "`{} pku/width --help` says what an experiment's flags are, and `grokjax list` has every experiment."
+
 
 def main(argv: Sequence[str]) -> None:
     """Calls the verb that the first argument names; flags without a verb are those of `sweep`."""
-    program, rest = argv[0], list(argv[1:])
+    program, rest = "grokjax", list(argv[1:])
     if rest[:1] == ["--version"]:
         show(f"grokjax {__version__}")
-    elif not rest or rest[0] in ("--help", "-h", "-help", "help"):
+    elif not rest or rest[0] in HELP:
         show(usage())
     elif rest[0].startswith("-"):
         call("sweep", [program, *rest])
@@ -39,6 +42,9 @@ def call(verb: str, argv: list[str]) -> None:
     """Calls a verb with program and arguments; what it needs is imported only then."""
     name = ""
     if verb in ("run", "draw"):
+        if argv[1:2] and argv[1] in HELP:
+            show(f"usage: {argv[0]} STUDY/EXPERIMENT [--flag=value ...]\n\n{VERBS[verb]}\n\n{_EACH.format(argv[0])}")
+            return
         if len(argv) < 2 or argv[1].startswith("-"):
             _end(argv[0], f"Name an experiment: {argv[0]} pku/width. `grokjax list` has all.")
         name, argv = argv[1], [f"{argv[0]} {argv[1]}", *argv[2:]]

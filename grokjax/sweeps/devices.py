@@ -47,8 +47,8 @@ def start() -> None:
     for name, (allowed, why) in REQUIRED.items():
         if (given := getattr(jax.config, name)) not in allowed:
             raise ConfigError(
-                f"JAX is set to {name}={given}, which is not supported: {why}. Try {name.upper()}={allowed[0]}, in Python "
-                f"jax.config.update({name!r}, {allowed[0]!r})."
+                f"JAX is set to {name}={given}, which is not supported: {why}. Try {name.upper()}={allowed[0]}, in "
+                f"Python jax.config.update({name!r}, {allowed[0]!r})."
             )
     os.environ.setdefault(THREAD_POOL, str(os.cpu_count()))
     if jax.config.jax_compilation_cache_dir is None:
