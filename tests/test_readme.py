@@ -27,7 +27,7 @@ def rows():
             yield pytest.param(f"{shared} {own}", id=f"{source}, {cells[0]}")
 
 
-@pytest.mark.parametrize("flags", rows())
+@pytest.mark.parametrize("flags", list(rows()))
 def test_a_row_of_the_tables_is_a_sweep_that_can_be_run(flags):
     given = parse(["sweep", *shlex.split(flags)])
     runs = make_grid(base_config(given.metrics), given.values).runs()
