@@ -182,6 +182,26 @@ class Hangs(BaseException):
 def attempt(arguments: list[str], folder: Path) -> str:
     """Tries a command line; 'refused' or 'accepted', or what is wrong with how it was answered."""
 
+    def refused(error: SystemExit, out: str, err: str) -> bool:
+        one_line = len(err.strip().splitlines()) == 1 and err.startswith("sweep: ") and "Traceback" not in err
+        return error.code == 1 and one_line and not out
+
+    return tried(lambda: main(["sweep", *arguments, f"--out={folder / 'a.npz'}"]), SystemExit, refused, folder)
+
+
+def tried(call, errors, refused, folder: Path) -> str:
+    """What a call of a sweep, which is not to train, comes to.
+
+    Args:
+      call: makes it, without arguments.
+      errors: kinds of exception by which it may refuse.
+      refused: of such an exception and of what was printed to standard output and error, whether it refuses well.
+      folder: in which it may leave nothing.
+
+    Returns:
+      'refused' or 'accepted', or what is wrong with how it was answered.
+    """
+
     def begins(*_, **__):
         raise Accepted
 
@@ -198,14 +218,13 @@ def attempt(arguments: list[str], folder: Path) -> str:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            main(["sweep", *arguments, f"--out={folder / 'a.npz'}"])
+            call()
         verdict = "ended without training"
     except Accepted:
         verdict = "accepted"
-    except SystemExit as ended:
-        said = err.getvalue()
-        one_line = len(said.strip().splitlines()) == 1 and said.startswith("sweep: ") and "Traceback" not in said
-        verdict = "refused" if ended.code == 1 and one_line and not out.getvalue() else f"said {said!r}, {ended.code}"
+    except errors as error:
+        well = refused(error, out.getvalue(), err.getvalue())
+        verdict = "refused" if well else f"said {err.getvalue()!r}, {error!r}"
     except Hangs:
         verdict = f"hangs for {LONGEST} s"
     except BaseException as error:

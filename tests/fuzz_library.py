@@ -8,21 +8,17 @@ ConfigError or a ResultError of one line, hang, print anything, or leave a file.
 
 import argparse
 import collections
-import contextlib
 import datetime
 import decimal
 import fractions
-import io
 import itertools
 import json
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -30,15 +26,13 @@ import numpy as np
 import optax
 import pandas as pd
 import xarray as xr
-from fuzz import LONGEST, Accepted, Hangs, _needs
+from fuzz import tried
 
 import grokjax as gj
 from grokjax.cli.flags import all_settings
 from grokjax.config import SWEEP_KEYWORDS, settings
 from grokjax.metrics import METRICS
-from grokjax.sweeps import forecast
 from grokjax.sweeps.grid import COMPONENTS
-from grokjax.sweeps.ongoing import Ongoing
 
 NUMBERS = (0, 1, 2, 3, 5, 7, 11, 16, 64, 97, 0.1, 0.3, 0.5, 0.45, 1e-3, 1.0)
 EXTREMES = (
@@ -202,38 +196,13 @@ def parts(draw: random.Random) -> dict:
 def attempt(config: dict, given: dict, folder: Path) -> str:
     """Tries a call; 'refused' or 'accepted', or what is wrong with how it was answered."""
 
-    def begins(*_, **__):
-        raise Accepted
+    def refused(error: Exception, out: str, err: str) -> bool:
+        return len(str(error).splitlines()) == 1 and not out and not err
 
-    def hangs(*_):
-        raise Hangs
+    def call():
+        gj.sweep(gj.Config(**config), out=folder / "a.npz", **given)
 
-    printed = io.StringIO()
-    before = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(LONGEST)
-    try:
-        with (
-            mock.patch.object(Ongoing, "train", begins),
-            mock.patch.object(forecast, "make", _needs),
-            contextlib.redirect_stdout(printed),
-            contextlib.redirect_stderr(printed),
-        ):
-            gj.sweep(gj.Config(**config), out=folder / "a.npz", **given)
-        verdict = "ended without training"
-    except Accepted:
-        verdict = "accepted"
-    except (gj.ConfigError, gj.ResultError) as error:
-        said = str(error)
-        verdict = "refused" if len(said.splitlines()) == 1 and not printed.getvalue() else f"said {said!r}"
-    except Hangs:
-        verdict = f"hangs for {LONGEST} s"
-    except BaseException as error:
-        verdict = f"raised {type(error).__name__}: {error}"
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-    left = [path.name for path in folder.iterdir()]
-    return f"left {left}" if left else verdict
+    return tried(call, (gj.ConfigError, gj.ResultError), refused, folder)
 
 
 def fuzz_library(count: int, seed: int) -> dict:

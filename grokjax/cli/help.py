@@ -63,5 +63,6 @@ def _setting_lines(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def flag_line(name: str, text: str, default) -> str:
+    """The line of --help of one flag: its name, what it is, its default unless that is None."""
     told = f" (default: {default})" if default is not None else ""
     return f"  --{name:<16} {text}{told}"

@@ -65,6 +65,7 @@ def _decimal(name: str, whole: str, part: str) -> Decimal:
 
 
 def number(name: str, text: str, kind: type) -> float | int:
+    """The number that a flag says, of the kind float or int; ConfigError if it says none or one out of range."""
     value = exact_number(name, text)
     if value is None:
         raise ConfigError(f"{name}={text} is not a number.")

@@ -99,6 +99,7 @@ def check_component(which: str, value) -> None:
 
 
 def is_component(which: str, value) -> bool:
+    """Whether a value is a 'task', 'model' or 'optimizer' as we make them: a dataclass with the methods of that one."""
     is_one = dataclasses.is_dataclass(value) and not isinstance(value, type)
     return is_one and all(hasattr(value, method) for method in COMPONENT_METHODS[which])
 

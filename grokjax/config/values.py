@@ -60,6 +60,7 @@ def several(value) -> bool:
 
 
 def beyond(name: str, value, tries: str = "") -> ConfigError:
+    """The error for a value that float32 does not hold; `tries` is a sentence on what to try, with a space before."""
     return ConfigError(
         f"{name}={value!s:.60} is out of range: runs compute in float32, whose numbers are 0 or of a size from "
         f"{SMALLEST:.1e} to {LARGEST:.1e}.{tries}"

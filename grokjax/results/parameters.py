@@ -211,6 +211,7 @@ _OWNER = "grokjax//run"
 
 
 def names_a_file(run_id: str) -> bool:
+    """Whether an id, read from a file that anybody may have edited, is a plain file name and leads to no folder."""
     return bool(run_id) and os.path.basename(run_id) == run_id and "\0" not in run_id
 
 
