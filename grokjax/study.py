@@ -160,6 +160,24 @@ def _still_zipped(group: Sequence[str], preset: Mapping[str, Sequence], given: d
     return left, tuple(still)
 
 
+def sizes(quick: Preset, paper: Preset) -> dict[str, Preset]:
+    """The presets that most experiments have: two grids, and each with the seeds that its verdicts need.
+
+    Args:
+      quick: minutes on two cores.
+      paper: the source's own grid.
+
+    Returns:
+      'quick', 'small' (quick with six seeds), 'paper' and 'claim' (paper with ten).
+    """
+    return {
+        "quick": quick,
+        "small": quick.but(seed=range(6), size="the same with six seeds, for verdicts"),
+        "paper": paper,
+        "claim": paper.but(seed=range(10), size="the same with ten seeds"),
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """What a module under experiments/ declares.

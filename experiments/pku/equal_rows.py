@@ -7,7 +7,7 @@ ours. The rest is `modular_addition`.
 
 from grokjax.cli import run
 from grokjax.experiments.pku.common import SHORT, TRANSFORMER
-from grokjax.study import Experiment, Preset
+from grokjax.study import Experiment, Preset, sizes
 
 PAPER = Preset(TRANSFORMER, axes={"modulus": [47, 97], "seed": range(5)}).but(
     train_rows=1546,
@@ -31,15 +31,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/equal_rows",
     doc=__doc__,
-    presets={
-        "quick": QUICK,
-        "small": QUICK.but(
-            seed=range(6),
-            size="the same with six seeds, for verdicts",
-        ),
-        "paper": PAPER,
-        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
-    },
+    presets=sizes(quick=QUICK, paper=PAPER),
 )
 
 

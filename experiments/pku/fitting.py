@@ -10,7 +10,7 @@ ResNet 1,722 and more than 40,000.
 from grokjax.cli import run
 from grokjax.experiments.pku.architectures import MODELS
 from grokjax.experiments.pku.common import ENCODER_DECODER
-from grokjax.study import Arm, Experiment, Preset
+from grokjax.study import Arm, Experiment, Preset, sizes
 
 
 def arms(transformer_steps: int) -> list[Arm]:
@@ -44,15 +44,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/fitting",
     doc=__doc__,
-    presets={
-        "quick": QUICK,
-        "small": QUICK.but(
-            seed=range(6),
-            size="the same with six seeds, for verdicts",
-        ),
-        "paper": PAPER,
-        "claim": PAPER.but(seed=range(10), size="ten seeds"),
-    },
+    presets=sizes(quick=QUICK, paper=PAPER),
 )
 
 

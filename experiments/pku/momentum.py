@@ -6,7 +6,7 @@ directions, so .9 also makes steps up to ten times longer; Adam's b1 averages th
 
 from grokjax.cli import run
 from grokjax.experiments.pku.common import ENCODER_DECODER, NO_WARMUP, SHORT
-from grokjax.study import Arm, Experiment, Preset
+from grokjax.study import Arm, Experiment, Preset, sizes
 
 ARMS = (
     Arm("rmsprop", "RMSprop", dict(optimizer="rmsprop", momentum=0.0) | NO_WARMUP),
@@ -36,15 +36,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/momentum",
     doc=__doc__,
-    presets={
-        "quick": QUICK,
-        "small": QUICK.but(
-            seed=range(6),
-            size="the same with six seeds, for verdicts",
-        ),
-        "paper": PAPER,
-        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
-    },
+    presets=sizes(quick=QUICK, paper=PAPER),
 )
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import grokjax as gj
 from grokjax.cli import run
 from grokjax.experiments.pku.common import ENCODER_DECODER
-from grokjax.study import Experiment, Preset
+from grokjax.study import Experiment, Preset, sizes
 
 CONFIG = dataclasses.replace(
     ENCODER_DECODER, optimizer=gj.optimizers.Adam(warmup_steps=0), stop_accuracy=0.99, metrics=("softmax_collapse",)
@@ -33,15 +33,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/no_regularisation",
     doc=__doc__,
-    presets={
-        "quick": QUICK,
-        "small": QUICK.but(
-            seed=range(6),
-            size="the same with six seeds, for verdicts",
-        ),
-        "paper": PAPER,
-        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
-    },
+    presets=sizes(quick=QUICK, paper=PAPER),
 )
 
 

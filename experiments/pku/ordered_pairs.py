@@ -15,7 +15,7 @@ quick has 31). Steps to 99 % training and validation: ordered 332 and 4,467, all
 from grokjax.cli import run
 from grokjax.experiments.pku.arms import FRACTIONS, of_rows
 from grokjax.experiments.pku.common import SHORT, TRANSFORMER
-from grokjax.study import Arm, Experiment, Preset
+from grokjax.study import Arm, Experiment, Preset, sizes
 
 
 def arms(modulus: int, fraction: float, **budget) -> list[Arm]:
@@ -57,15 +57,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/ordered_pairs",
     doc=__doc__,
-    presets={
-        "quick": QUICK,
-        "small": QUICK.but(
-            seed=range(6),
-            size="the same with six seeds, for verdicts",
-        ),
-        "paper": PAPER,
-        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
-    },
+    presets=sizes(quick=QUICK, paper=PAPER),
 )
 
 

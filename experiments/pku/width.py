@@ -6,7 +6,7 @@ ends once validation accuracy has held 99 %.
 
 from grokjax.cli import run
 from grokjax.experiments.pku.common import SHORT, TRANSFORMER
-from grokjax.study import Experiment, Preset
+from grokjax.study import Experiment, Preset, sizes
 
 PAPER = Preset(TRANSFORMER, axes={"width": [32, 64, 128, 256], "seed": range(5)}).but(
     train_fraction=0.3,
@@ -32,15 +32,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/width",
     doc=__doc__,
-    presets={
-        "quick": QUICK,
-        "small": QUICK.but(
-            seed=range(6),
-            size="the same with six seeds, for verdicts",
-        ),
-        "paper": PAPER,
-        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
-    },
+    presets=sizes(quick=QUICK, paper=PAPER),
 )
 
 
