@@ -38,8 +38,8 @@ def index(found: Found, out: Path, pages: Path) -> str:
         lines += [f"[All of this study]({page}), with pictures and what would settle each claim.", ""]
         lines += [words.row(["claim", "statement", "verdict", "effect [95 %]", "runs"]), words.row(["---"] * 5)]
         for rule in registry(study).values():
-            one = _best(rule, judgements)
-            found_of_it = [words.verdict(one), _shortest(one), str(one.runs)] if one else ["not run", "", ""]
+            one = words.best(rule, judgements)
+            found_of_it = [words.verdict(one), *([_shortest(one), str(one.runs)] if one else ["", ""])]
             link = f"[{rule.id}]({page}#{rule.id.lower()}){' (!)' if rule.doubtful else ''}"
             lines.append(words.row([link, rule.statement, *found_of_it]))
         lines.append("")
@@ -71,16 +71,12 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
 
 def _opening(study: str, judgements: Sequence[Judgement]) -> str:
     """What the study's source is, and what came of its claims."""
-    outcomes = [words.outcome(_best(rule, judgements)) for rule in registry(study).values()]
+    outcomes = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
     return f"{_study(study)['source']}. Of {len(outcomes)} claims {words.counts(outcomes)}."
 
 
 def _study(study: str) -> Mapping[str, str]:
     return catalogue.written(study, "study.toml")
-
-
-def _best(rule: Rule, judgements: Sequence[Judgement]) -> Judgement | None:
-    return words.best([one for one in judgements if one.rule.id == rule.id])
 
 
 def _shortest(one: Judgement) -> str:
@@ -96,8 +92,8 @@ def _section(
     rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]
 ) -> list[str]:
     """A claim: statement, verdict and why, picture, parts, what would settle it, other presets folded away."""
-    one = words.best(mine)
-    heading = f"{rule.id}{' (!)' if rule.doubtful else ''}: {words.verdict(one) if one else 'not run'}"
+    one = words.best(rule, mine)
+    heading = f"{rule.id}{' (!)' if rule.doubtful else ''}: {words.verdict(one)}"
     lines = [f'<a id="{rule.id.lower()}"></a>', "", f"## {heading}", "", f"{rule.statement}.", ""]
     if one is not None:
         lines += [words.reason(one), "", *_picture(rule, one.preset, files, out, pictures), *_table(one), ""]
@@ -153,11 +149,9 @@ def experiment_rows(
         drawn = {preset: pictures[path] for preset, path in presets.items() if path in pictures}
         links = " ".join(f"[{preset}]({os.path.relpath(picture, out.parent)})" for preset, picture in drawn.items())
         record = catalogue.records(study).get(short, {}).get("quick")
-        verdicts = []
-        for rule in (rule for rule in registry(study).values() if rule.results[0] == short):
-            one = _best(rule, judgements)
-            verdicts.append(f"{rule.id} {words.verdict(one) if one else 'not run'}")
-        minutes = f"{record.minutes:g}" if record else "seconds" if short == "minimum_norm" else ""
+        rules = [rule for rule in registry(study).values() if rule.results[0] == short]
+        verdicts = [f"{rule.id} {words.verdict(words.best(rule, judgements))}" for rule in rules]
+        minutes = f"{record.minutes:g}" if record else ""
         lines.append(words.row([catalogue.title(name), f"`grokjax run {name}`", minutes, links, "<br>".join(verdicts)]))
     return lines
 

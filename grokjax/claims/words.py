@@ -90,8 +90,10 @@ def expected(rule: Rule) -> str:
     return "<br>".join(told)
 
 
-def verdict(one: Judgement) -> str:
+def verdict(one: Judgement | None) -> str:
     """The verdict, marked where the runs are not at the source's own setting."""
+    if one is None:
+        return "not run"
     found = "too few seeds" if few(one) else one.verdict
     return f"{found} (scaled)" if one.scaled else found
 
@@ -119,9 +121,10 @@ def row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def best(found: Sequence[Judgement]) -> Judgement | None:
-    """Of one claim the judgement nearest to the source with runs enough for a verdict, or else the nearest of all."""
-    ordered = sorted(found, key=lambda one: (one.scaled, nearness(one.preset)))
+def best(rule: Rule, found: Sequence[Judgement]) -> Judgement | None:
+    """Of a claim's judgements the nearest to the source with runs enough for a verdict, or else the nearest of all."""
+    own = [one for one in found if one.rule.id == rule.id]
+    ordered = sorted(own, key=lambda one: (one.scaled, nearness(one.preset)))
     enough = [one for one in ordered if not few(one)]
     return next(iter(enough or ordered), None)
 

@@ -56,7 +56,7 @@ def report_command(argv: Sequence[str]) -> None:
     except (ConfigError, ValueError) as error:
         _end(argv, str(error))
     for study, judgements in found.items():
-        told = [words.outcome(words.best([j for j in judgements if j.rule.id == id])) for id in registry(study)]
+        told = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
         show(f"{study}: of {len(told)} claims {words.counts(told)}")
     show("\n".join(f"wrote   {path}" for path in texts))
 
@@ -71,10 +71,7 @@ def list_command(argv: Sequence[str]) -> None:
         record = catalogue.records(study).get(short, {}).get("quick")
         minutes = f"{record.minutes:g} min" if record else ""
         rules = [rule for rule in registry(study).values() if short in rule.results]
-        verdicts = []
-        for rule in rules:
-            one = words.best([j for j in found[study] if j.rule.id == rule.id])
-            verdicts.append(f"{rule.id} {words.verdict(one) if one else 'not run'}")
+        verdicts = [f"{rule.id} {words.verdict(words.best(rule, found[study]))}" for rule in rules]
         show(f"{name:<24} {minutes:>8}  {catalogue.title(name)}")
         if verdicts:
             show(f"{'':<34}{'; '.join(verdicts)}")
