@@ -107,7 +107,7 @@ def _compiled(config: Config, table: Table):
 
     def initial(tokens):
         held = training.init_variables(program.model, program.precision, values.seeds["init"], tokens)
-        return jax.tree.map(lambda p: p * values.init_scale if p.ndim > 1 else p, held["params"])
+        return training.scaled(held["params"], values.init_scale)
 
     @jax.jit
     def logits(params, rows):

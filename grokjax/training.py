@@ -270,13 +270,18 @@ def init_variables(model: Any, precision: str, seed: Int[Any, ""], inputs: Int[A
         return model.init(_stream_key(seed, "init"), inputs)
 
 
+def scaled(params, init_scale: Float[Any, ""]):
+    """Initial parameters, those of more than one dimension (weights and embeddings, not biases) times the scale."""
+    return jax.tree.map(lambda p: p * init_scale if p.ndim > 1 else p, params)
+
+
 def begin(program: Program, values: RunValues, rows, variables: dict[str, Any]) -> RunState:
     """The rest of `init_run`: initial scale, optimizer state, sums of nothing."""
     order, labels = rows
     if program.centred and len(variables) > 1:
         held = ", ".join(sorted(set(variables) - {"params"}))
         raise ConfigError(f"centred=True needs a function of the parameters alone; this model also has {held}.")
-    params = jax.tree.map(lambda p: p * values.init_scale if p.ndim > 1 else p, variables["params"])
+    params = scaled(variables["params"], values.init_scale)
     with jax.numpy_dtype_promotion("standard"):
         optimizer = program.optimizer.chain(values.hyper).init(params)
     return RunState(
