@@ -17,6 +17,7 @@ _HOME = {
     "Interrupted": "grokjax.sweeps",
     "open_run": "grokjax.live",
     "snapshots": "grokjax.live",
+    "measure": "grokjax.measuring",
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",

@@ -56,7 +56,9 @@ class LiveRun:
           rows: of the table; None: all, in order.
         """
         rows = np.arange(self.table.num_examples) if rows is None else np.asarray(rows)
-        return _compiled(self.config, self.table)(self.params if params is None else params, rows)
+        program = training.Program.of(self.config, self.table)
+        values, arrays = training.RunValues.of(self.config), training.TableArrays.of(self.table, program)
+        return _logits(program, values, arrays, self.params if params is None else params, rows)
 
     def loss(self, params=None, rows: str = "train", dtype: str | None = None) -> Float[Array, ""]:
         """The loss that the run lowers, the mean over rows, in eval mode; a function of `params` to differentiate.
@@ -99,25 +101,24 @@ class LiveRun:
             return _watcher(self.model)(self.params if params is None else params, self.table.inputs[rows])
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled(config: Config, table: Table):
-    """The compiled logits of a run, a function of parameters and rows."""
-    program = training.Program.of(config, table)
-    values, arrays = training.RunValues.of(config), training.TableArrays.of(table, program)
+@functools.partial(jax.jit, static_argnums=0)
+def _logits(program, values, examples, params, rows):
+    """The logits of a run at rows of its table, compiled once for all runs of one program."""
 
     def initial(tokens):
         held = training.init_variables(program.model, program.precision, values.seeds["init"], tokens)
         return training.scaled(held["params"], values.init_scale)
 
-    @jax.jit
-    def logits(params, rows):
-        examples = jax.tree.map(jnp.asarray, arrays)  # here, for outside may be another function's trace
-        first = initial(examples.inputs[:1]) if program.centred else None
-        state = training.RunState(params, {}, None, first, None, None, {}, None)
-        with jax.default_matmul_precision(program.precision):
-            return training.logits(program, values, examples, state, examples.inputs[rows], rows)[0]
+    first = initial(examples.inputs[:1]) if program.centred else None
+    state = training.RunState(params, {}, None, first, None, None, {}, None)
+    with jax.default_matmul_precision(program.precision):
+        return training.logits(program, values, examples, state, examples.inputs[rows], rows)[0]
 
-    return logits
+
+@functools.partial(jax.jit, static_argnums=0)
+def _split(split_by, values, examples):
+    """The rows of a table in the order of a run's split, and their labels as the run sees them."""
+    return training.init_rows(split_by, values, examples)
 
 
 def _identity(run: Run, earlier) -> str:
@@ -176,7 +177,7 @@ def open_run(
             f"The model of run {run_id} of {path} also holds {', '.join(more)}, which are not kept with its "
             "parameters. Open a run without BatchNorm."
         )
-    order, labels = jax.jit(functools.partial(training.init_rows, program.split_by))(values, arrays_of)
+    order, labels = _split(program.split_by, values, arrays_of)
     train_rows = np.zeros(table.num_examples, bool)
     train_rows[np.asarray(order)[: config.num_train]] = True
     params = results.params(path, step=step, **selection)

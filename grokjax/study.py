@@ -33,6 +33,7 @@ class Preset:
       arms: labelled configurations that are compared along the axis 'variant', before the others.
       zipped: groups of axes that advance together.
       size: what the preset trains and leaves out, in a phrase.
+      snapshots: how many times a run's parameters are kept, for what is measured of them.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class Preset:
     arms: tuple[Arm, ...] = ()
     zipped: tuple[tuple[str, ...], ...] = ()
     size: str = ""
+    snapshots: int = 0
 
     def but(self, *, size: str, arms: Sequence[Arm] | None = None, **values: Any) -> "Preset":
         """The preset at another size: a single value sets all runs, several make an axis."""
@@ -49,12 +51,17 @@ class Preset:
         axes = {name: value for name, value in (dict(self.axes) | values).items() if name not in single}
         zipped = tuple(group for group in self.zipped if not set(group) & set(values))
         arms = self.arms if arms is None else tuple(arms)
-        return Preset(configured(self.config, single), axes, arms, zipped, size)
+        return Preset(configured(self.config, single), axes, arms, zipped, size, self.snapshots)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the grid is trained, as keywords of `grokjax.sweep`."""
+        return {"snapshots": self.snapshots} if self.snapshots else {}
 
     def keywords(self) -> dict[str, Any]:
         """The preset as keywords of `grokjax.sweep`."""
         arms = {"variant": self.arms} if self.arms else {}
-        return {"config": self.config, "zip": self.zipped, **arms, **self.axes}
+        return {"config": self.config, "zip": self.zipped, **self.options, **arms, **self.axes}
 
     def overridden(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The preset as keywords of `grokjax.sweep`, with other values put over it.
@@ -85,7 +92,7 @@ class Preset:
         order = [*self.axes, *(name for name in given if name not in self.axes)]
         values = {name: (axes | given)[name] for name in order if name in axes | given}
         arms = {"variant": variant} if variant else {}
-        return {"config": self.config, "zip": tuple(groups), **arms, **values}
+        return {"config": self.config, "zip": tuple(groups), **self.options, **arms, **values}
 
 
 def _chosen(arms: Sequence[Arm], ids: Sequence[str] | None) -> tuple[Arm, ...]:
@@ -186,12 +193,14 @@ class Experiment:
       name: study and module, such as 'pku/optimizers'.
       doc: the module's docstring; its first line is the title.
       presets: by name, the default first.
-      main: what runs it from a command line, where it is no sweep: a function of the arguments.
+      measure: what is read off each trained run and kept beside the result, as `grokjax.measure` takes it.
+      main: runs it from a command line where it is not a sweep: a function of the arguments.
     """
 
     name: str
     doc: str
     presets: Mapping[str, Preset]
+    measure: Callable[[Sequence[Any]], Any] | None = None
     main: Callable[[Sequence[str]], None] | None = None
 
     @property

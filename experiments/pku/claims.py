@@ -4,62 +4,31 @@ Each function is given the runs of the claim's experiments, its rule and the acc
 the parts that decide and the controls that are told beside them. The registry says in words what they compute.
 """
 
-import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from grokjax.analysis.statistics import Between, difference
+from grokjax.claims.evidence import (
+    TOO_EARLY,
+    UNFITTED,
+    Evidence,
+    Judged,
+    arms_of,
+    cells,
+    delayed,
+    ended_early,
+    more_delayed,
+    once_fitted,
+    once_generalised,
+)
 from grokjax.claims.rules import Rule, recorded
-from grokjax.claims.runs import Runs, delay_ratio, gain, paired, time_ratio
+from grokjax.claims.runs import Runs, gain, paired, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
 from grokjax.experiments.pku.arms import FRACTIONS, ROWS, of_rows
 
-Evidence = Mapping[str, Runs]
 MODELS = {"encoder_decoder": "Transformer", "lstm": "LSTM", "mlp": "MLP", "resnet": "ResNet"}
 ABOUT_ADAM = "decay .05 less Adam 1e-4"
-TOO_EARLY = "runs it did not happen within a budget smaller than the claim's"
-UNFITTED = "runs the training set was never memorised"
-
-
-@dataclasses.dataclass(frozen=True)
-class Judged:
-    """What a claim's function found.
-
-    Attributes:
-      parts, controls: what decides, and what is told beside it.
-      used: the runs that the parts rest on.
-      by_level: whether the parts depend on the accuracy level of crossings.
-    """
-
-    parts: Sequence[Part]
-    controls: Sequence[Part] = ()
-    used: Sequence[Runs] = ()
-    by_level: bool = True
-
-
-def _cells(evidence: Evidence, name: str, *by: str):
-    """(key, runs) of each cell of an experiment, nothing if it was not run."""
-    runs = evidence.get(name)
-    return [] if runs is None or any(column not in runs.table for column in by) else list(runs.by(*by))
-
-
-def _once_generalised(part: Part, runs: Runs, level: int) -> Part:
-    """The part, inconclusive where it finds a delay in runs whose median never validates: that is not yet grokking."""
-    if part.verdict in ("reproduced", "partly") and not runs.arrives("val", level):
-        return dataclasses.replace(part, verdict="inconclusive", note="the median run does not validate in its budget")
-    return part
-
-
-def _delay(rule: Rule, label: str, runs: Runs, level: int) -> Part:
-    """Whether some runs grok: validation later than training."""
-    return _once_generalised(effect(rule, label, runs.delay(level), UNFITTED), runs, level)
-
-
-def _more_delay(rule: Rule, label: str, one: Runs, other: Runs, level: int) -> Part:
-    """Whether some runs grok more strongly than others."""
-    return _once_generalised(effect(rule, label, delay_ratio(one, other, level)), one, level)
 
 
 def _named(model: str) -> str:
@@ -69,8 +38,8 @@ def _named(model: str) -> str:
 def _every_cell_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-1."""
     parts, used = [], []
-    for (modulus, fraction), runs in _cells(evidence, "modular_addition", "modulus", "train_fraction"):
-        parts.append(_delay(rule, f"p={modulus}, alpha={fraction}", runs, level))
+    for (modulus, fraction), runs in cells(evidence, "modular_addition", "modulus", "train_fraction"):
+        parts.append(delayed(rule, f"p={modulus}, alpha={fraction}", runs, level))
         used.append(runs)
     return Judged(parts, used=used)
 
@@ -78,15 +47,16 @@ def _every_cell_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
 def _less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-2."""
     parts, used = [], []
-    cells = [c for name in ("modular_addition", "architectures") for c in _cells(evidence, name, "model", "modulus")]
-    for (model, modulus), runs in cells:
+    experiments = ("modular_addition", "architectures")
+    groups = [group for name in experiments for group in cells(evidence, name, "model", "modulus")]
+    for (model, modulus), runs in groups:
         fractions = runs.values("train_fraction")
         if len(fractions) < 2:
             continue
         least, most = (runs.where(train_fraction=fraction) for fraction in (fractions[0], fractions[-1]))
         label = f"{_named(model)}, p={modulus}, alpha {fractions[0]} to {fractions[-1]}"
         parts.append(effect(rule, f"{label}: time", time_ratio(least, most, "val", level)))
-        parts.append(_more_delay(rule, f"{label}: ratio", least, most, level))
+        parts.append(more_delayed(rule, f"{label}: ratio", least, most, level))
         used += [least, most]
     return Judged(parts, used=used)
 
@@ -100,34 +70,34 @@ def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, level: int) -> J
             return []
         small, large = (runs.where(modulus=modulus) for modulus in (moduli[0], moduli[-1]))
         used.extend([small, large])
-        return [_more_delay(rule, f"{label}, p={moduli[0]} to {moduli[-1]}", small, large, level)]
+        return [more_delayed(rule, f"{label}, p={moduli[0]} to {moduli[-1]}", small, large, level)]
 
     parts, used = [], []
     for name in ("modular_addition", "architectures"):
-        for (model, fraction), runs in _cells(evidence, name, "model", "train_fraction"):
+        for (model, fraction), runs in cells(evidence, name, "model", "train_fraction"):
             parts += compare(runs, f"{_named(model)}, alpha={fraction}")
     mine = list(used)
-    rows = _cells(evidence, "equal_rows", "num_train")
+    rows = cells(evidence, "equal_rows", "num_train")
     controls = [part for (count,), runs in rows for part in compare(runs, f"Transformer, {count} rows")]
     return Judged(parts, controls, mine)
 
 
 def _other_models_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-4."""
-    cells = _cells(evidence, "architectures", "model", "modulus", "train_fraction")
-    own = [c for c in cells if c[0][1] in rule.own["modulus"] and c[0][2] in rule.own["train_fraction"]]
+    found = cells(evidence, "architectures", "model", "modulus", "train_fraction")
+    own = [c for c in found if c[0][1] in rule.own["modulus"] and c[0][2] in rule.own["train_fraction"]]
     parts, controls = [], []
-    for (model, modulus, fraction), runs in own or cells:
+    for (model, modulus, fraction), runs in own or found:
         label = f"{_named(model)}, p={modulus}, alpha={fraction}"
         parts.append(effect(rule, label, runs.rise("unswapped_accuracy", level), UNFITTED))
         controls.append(effect(rule, f"{label}, all validation rows", runs.rise("val_accuracy", level), UNFITTED))
-    return Judged(parts, controls, [runs for _, runs in own or cells])
+    return Judged(parts, controls, [runs for _, runs in own or found])
 
 
 def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-5."""
     parts, used = [], []
-    for (model,), runs in _cells(evidence, "fitting", "model"):
+    for (model,), runs in cells(evidence, "fitting", "model"):
         moduli = runs.values("modulus")
         if len(moduli) < 2:
             continue
@@ -142,16 +112,9 @@ def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Jud
     return Judged(parts, used=used)
 
 
-def _arms(evidence: Evidence, name: str, *labels: str) -> list[Runs] | None:
-    """The runs of some labelled arms of an experiment; None unless all were run."""
-    runs = evidence.get(name)
-    found = [runs.where(variant=label) for label in labels] if runs is not None else []
-    return found if found and all(len(arm) for arm in found) else None
-
-
 def _dropout_helps(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-6."""
-    arms = _arms(evidence, "optimizers", "adam-1e-4-dropout", "adam-1e-4")
+    arms = arms_of(evidence, "optimizers", "adam-1e-4-dropout", "adam-1e-4")
     parts, controls = [], []
     for fraction in arms[0].values("train_fraction") if arms else []:
         with_it, without = (arm.where(train_fraction=fraction) for arm in arms)
@@ -166,7 +129,7 @@ def _dropout_helps(evidence: Evidence, rule: Rule, level: int) -> Judged:
 
 def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-7."""
-    arms = _arms(evidence, "optimizers", "adamw-decay-1", "adamw-decay-0.05", "adam-1e-4")
+    arms = arms_of(evidence, "optimizers", "adamw-decay-1", "adamw-decay-0.05", "adam-1e-4")
     if not arms:
         return Judged([])
     strong, weak, adam = (_highest_by_cell(arm) for arm in arms)
@@ -192,7 +155,7 @@ def _highest_by_cell(runs: Runs) -> dict[tuple, float]:
 
 def _sgd_needs_data(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-8."""
-    arms = _arms(evidence, "optimizers", "sgd-momentum")
+    arms = arms_of(evidence, "optimizers", "sgd-momentum")
     fractions = arms[0].values("train_fraction") if arms else []
     if len(fractions) < 2:
         return Judged([])
@@ -206,7 +169,7 @@ def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Judged:
     parts, controls, used = [], [], []
     pairs = {"RMSprop": ("rmsprop", "rmsprop-momentum"), "Adam": ("adam-b1-0", "adam-b1-0.9")}
     for name, labels in pairs.items():
-        arms = _arms(evidence, "momentum", *labels)
+        arms = arms_of(evidence, "momentum", *labels)
         for rate in arms[0].values("learning_rate") if arms else []:
             without, with_it = (arm.where(learning_rate=rate) for arm in arms)
             label = f"{name} {rate:g}, without to with"
@@ -217,17 +180,10 @@ def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Judged:
     return Judged(parts, controls, used)
 
 
-def _ended_early(runs: Runs, rule: Rule) -> np.ndarray:
-    """[runs], which had a smaller budget than the claim speaks of, so that what they did not do is not known."""
-    clocks = {"steps": 1.0, "epochs": runs.column("steps_per_epoch")}
-    short = [runs.budget() < least * clocks[clock] for clock, least in rule.at_least.items()]
-    return np.any(short, axis=0) & (runs.column("status") != "diverged")
-
-
 def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-10."""
     parts, controls, used = [], [], []
-    for (modulus, operands, dropout, rate), runs in _cells(
+    for (modulus, operands, dropout, rate), runs in cells(
         evidence, "operands", "modulus", "operands", "dropout", "learning_rate"
     ):
         if modulus not in rule.own["modulus"]:
@@ -244,7 +200,7 @@ def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
             continue
         label, hits, waits = does[operands]
         named = f"p={modulus}, K={operands} {label}"
-        unknown = waits & _ended_early(runs, rule)
+        unknown = waits & ended_early(runs, rule)
         if (dropout, rate) == (0.1, 7e-4):
             parts.append(majority(rule, named, hits, unknown, TOO_EARLY))
             used.append(runs)
@@ -266,20 +222,13 @@ def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, level: 
     parts, used = [], []
     two, three = (_cell_of_operands(evidence, 31, operands) for operands in (2, 3))
     if two is not None:
-        parts.append(_delay(rule, "p=31, K=2", two, level))
+        parts.append(delayed(rule, "p=31, K=2", two, level))
         used.append(two)
     if three is not None:
         part = no_more(rule, "p=31, K=3", three.delay(level), UNFITTED)
-        parts.append(_once_fitted(part, three, level))
+        parts.append(once_fitted(part, three, level))
         used.append(three)
     return Judged(parts, used=used)
-
-
-def _once_fitted(part: Part, runs: Runs, level: int) -> Part:
-    """The part, inconclusive where it finds no delay in runs whose median is not even fitted."""
-    if part.verdict == "reproduced" and not (runs.arrives("train", level) and runs.arrives("val", level)):
-        return dataclasses.replace(part, verdict="inconclusive", note="the median run is not fitted in its budget")
-    return part
 
 
 def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
@@ -288,7 +237,7 @@ def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, level: int) -> Jud
     for modulus in evidence["operands"].values("modulus") if "operands" in evidence else []:
         two, three = (_cell_of_operands(evidence, modulus, operands) for operands in (2, 3))
         if two is not None and three is not None:
-            parts.append(_more_delay(rule, f"p={modulus}, K 2 to 3", two, three, level))
+            parts.append(more_delayed(rule, f"p={modulus}, K 2 to 3", two, three, level))
             used += [two, three]
     return Judged(parts, used=used)
 
@@ -325,7 +274,7 @@ def _ordered_triples_grok_more(evidence: Evidence, rule: Rule, level: int) -> Ju
     for fraction, arms in _rows(evidence, "ordered_triples").items():
         for kind, runs in arms.items():
             if kind != "ordered" and "ordered" in arms:
-                part = _more_delay(rule, f"{fraction}, ordered to {ROWS[kind]}", arms["ordered"], runs, level)
+                part = more_delayed(rule, f"{fraction}, ordered to {ROWS[kind]}", arms["ordered"], runs, level)
                 (parts if kind == "all" else controls).append(part)
                 used += [arms["ordered"], runs] if kind == "all" else []
     return Judged(parts, controls, used)
@@ -352,7 +301,7 @@ def _order_matters_more_at_three(evidence: Evidence, rule: Rule, level: int) -> 
 def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-14."""
     parts, used = [], []
-    for (modulus, fraction), runs in _cells(evidence, "modular_addition", "modulus", "train_fraction"):
+    for (modulus, fraction), runs in cells(evidence, "modular_addition", "modulus", "train_fraction"):
         train, val = (runs.crossing(part, level)[0] for part in ("train", "val"))
         loss = runs.curve("val_loss").astype(np.float64)
         second = (runs.step >= train[:, None]) & (runs.step <= val[:, None]) & np.isfinite(loss)
@@ -362,7 +311,7 @@ def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Judged
         # A run that has not memorised may have a second phase yet; in one that has not validated it is not over.
         known = Between(np.where(np.isinf(train), -np.inf, values), np.where(np.isinf(val), np.inf, values))
         part = effect(rule, f"p={modulus}, alpha={fraction}", known, UNFITTED)
-        parts.append(_once_generalised(part, runs, level))
+        parts.append(once_generalised(part, runs, level))
         used.append(runs)
     return Judged(parts, used=used)
 
@@ -389,9 +338,9 @@ def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
 def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-16."""
     parts, controls, used = [], [], []
-    for (dtype,), runs in _cells(evidence, "no_regularisation", "loss_dtype"):
+    for (dtype,), runs in cells(evidence, "no_regularisation", "loss_dtype"):
         hits = np.isfinite(runs.crossing("val", level)[0])
-        part = majority(rule, f"loss in {dtype}", hits, ~hits & _ended_early(runs, rule), TOO_EARLY)
+        part = majority(rule, f"loss in {dtype}", hits, ~hits & ended_early(runs, rule), TOO_EARLY)
         (parts if dtype == "float32" else controls).append(part)
         used += [runs] if dtype == "float32" else []
         last = runs.curve("train_softmax_collapse")[:, -1].astype(np.float64)
@@ -403,7 +352,7 @@ def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judge
 def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-17."""
     parts, controls, used = [], [], []
-    for (model, fraction), runs in _cells(evidence, "step_and_batch", "model", "train_fraction"):
+    for (model, fraction), runs in cells(evidence, "step_and_batch", "model", "train_fraction"):
         rates, batches = runs.values("learning_rate"), runs.values("batch_size")
         arms = {(rate, batch): runs.where(learning_rate=rate, batch_size=batch) for rate in rates for batch in batches}
         small, large = paired(arms[rates[0], batches[0]], arms[rates[-1], batches[-1]])
@@ -424,7 +373,7 @@ def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Jud
 def _sgd_finds_the_least_norm(evidence: Evidence, rule: Rule, level: int) -> Judged:
     """PKU-P8."""
     parts, controls, used = [], [], []
-    for (scale,), runs in _cells(evidence, "minimum_norm", "init_scale"):
+    for (scale,), runs in cells(evidence, "minimum_norm", "init_scale"):
         part = majority(rule, f"started at norm {scale:g}", runs.curve("distance")[:, -1] < 1e-3)
         (parts if scale == 0 else controls).append(part)
         used += [runs] if scale == 0 else []

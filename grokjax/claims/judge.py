@@ -65,7 +65,7 @@ def judge_all(study: str, files: Files) -> list[Judgement]:
     """
     files = {name.partition("/")[2]: presets for name, presets in files.items() if name.startswith(f"{study}/")}
     names = dict.fromkeys(name for rule in registry(study).values() for name in rule.results)
-    read = {path: Runs.of(results.load(path)) for name in names for path in files.get(name, {}).values()}
+    read = {path: Runs.of(results.with_measures(path)) for name in names for path in files.get(name, {}).values()}
     found = []
     for rule in registry(study).values():
         presets = dict.fromkeys(preset for name in rule.results for preset in files.get(name, {}))

@@ -16,11 +16,15 @@ class Runs:
     """Some runs of a result that have ended.
 
     `table` has a row per run: coordinates, per-run values, and of the settings that no axis varies those of the
-    configuration. `step` is [steps]; `curve(name)` is [runs, steps].
+    configuration, and measures that are one number per run. `step` is [steps]; `curve(name)` is [runs, steps];
+    `measured(name)` is a measure with more axes.
     """
 
-    def __init__(self, table: pd.DataFrame, step: np.ndarray, curves: dict[str, np.ndarray]):
+    def __init__(
+        self, table: pd.DataFrame, step: np.ndarray, curves: dict[str, np.ndarray], measures: xr.Dataset | None = None
+    ):
         self.table, self.step, self._curves = table, step, curves
+        self._measures = xr.Dataset() if measures is None else measures
 
     @classmethod
     def of(cls, grid: xr.Dataset) -> "Runs":
@@ -36,7 +40,20 @@ class Runs:
         curves = {name: grid[name].transpose(*dims, "step").values.reshape(shape) for name in names}
         ended = ~table["status"].isin(results.UNFINISHED).to_numpy()
         curves = {name: curve[ended] for name, curve in curves.items()}
-        return cls(table[ended].reset_index(drop=True), grid["step"].values, curves)
+        more = [name for name, of in grid.data_vars.items() if "step" not in of.dims and set(of.dims) - set(dims)]
+        measures = xr.Dataset(
+            {
+                name: (
+                    ["run", *own],
+                    grid[name].transpose(*dims, *own).values.reshape(-1, *(grid.sizes[d] for d in own)),
+                )
+                for name in more
+                for own in [[dim for dim in grid[name].dims if dim not in dims]]
+            },
+            {dim: grid[dim].values for name in more for dim in grid[name].dims if dim not in dims},
+        )
+        measures = measures.isel(run=np.flatnonzero(ended)) if more else measures
+        return cls(table[ended].reset_index(drop=True), grid["step"].values, curves, measures)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -46,6 +63,12 @@ class Runs:
         if name not in self._curves:
             raise ValueError(f"These results have no curve {name}. Train them with --metrics={name.partition('_')[2]}.")
         return self._curves[name]
+
+    def measured(self, name: str) -> xr.DataArray:
+        """[run, ...], a measure with axes of its own; ValueError where nothing of that name was measured."""
+        if name not in self._measures:
+            raise ValueError(f"These results have no measure {name}. The command that trained them also measures them.")
+        return self._measures[name]
 
     def where(self, **values: Any) -> "Runs":
         """Those with these values, numbers to a relative 1e-6; none where the result has no such column."""
@@ -117,7 +140,8 @@ class Runs:
     def take(self, places: np.ndarray) -> "Runs":
         """The runs at these places, in this order."""
         curves = {name: curve[places] for name, curve in self._curves.items()}
-        return Runs(self.table.iloc[places].reset_index(drop=True), self.step, curves)
+        measures = self._measures.isel(run=places) if self._measures else self._measures
+        return Runs(self.table.iloc[places].reset_index(drop=True), self.step, curves, measures)
 
 
 def paired(one: Runs, other: Runs) -> tuple[Runs, Runs]:

@@ -12,7 +12,7 @@ from grokjax import plot
 from grokjax.cli.places import drawn_to, find, results_in
 from grokjax.messages import say
 from grokjax.messages import show as tell
-from grokjax.results import ResultError, load
+from grokjax.results import ResultError, with_measures
 
 
 def show(name: str, argv: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ def drawn(name: str, path: Path, out: str | Path) -> Path:
       ValueError: if the file cannot be read, has no run, or is not of the form of the experiment's results.
     """
     try:
-        grid = load(path)
+        grid = with_measures(path)
     except ResultError as error:
         raise ValueError(f"{error} It is made by: grokjax run {name}") from None
     if "status" not in grid or (grid["status"] == "not run").all():

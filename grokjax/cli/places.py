@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grokjax.catalogue import experiments, nearness
 from grokjax.config import unknown_name
+from grokjax.results.measures import SUFFIX
 
 OWN, FIGURES = Path("results"), Path("figures")
 """In the folder where a command runs."""
@@ -21,7 +22,7 @@ def results_in(folders: Sequence[Path], study: str = "*") -> dict[str, dict[str,
     """The files STUDY/EXPERIMENT-PRESET.npz: {experiment: {preset: path}}; of equal names that in the first folder."""
     found: dict[str, dict[str, Path]] = {}
     for folder in folders:
-        for path in sorted(folder.glob(f"{study}/*-*.npz")):
+        for path in _results(folder, f"{study}/*-*.npz"):
             name, _, preset = path.stem.rpartition("-")
             found.setdefault(f"{path.parent.name}/{name}", {}).setdefault(preset, path)
     return found
@@ -38,8 +39,8 @@ def find(name: str, preset: str | None) -> Path:
       ValueError: if there is no such experiment, or no result of it, naming the command that makes one.
     """
     pattern = f"{name}-{glob.escape(preset) if preset else '*'}.npz"
-    own = sorted(OWN.glob(pattern), key=lambda path: path.stat().st_mtime)
-    shipped = sorted(reference().glob(pattern), key=lambda path: -nearness(path.stem.rpartition("-")[2]))
+    own = sorted(_results(OWN, pattern), key=lambda path: path.stat().st_mtime)
+    shipped = sorted(_results(reference(), pattern), key=lambda path: -nearness(path.stem.rpartition("-")[2]))
     if found := own or shipped:
         return found[-1]
     if name not in experiments():
@@ -51,6 +52,11 @@ def find(name: str, preset: str | None) -> Path:
             f"by: grokjax run {name} --preset=..., whose --help lists them."
         )
     raise ValueError(f"There is no result of {name}. It is made by: grokjax run {name}")
+
+
+def _results(folder: Path, pattern: str) -> list[Path]:
+    """The results of a folder, without the measures beside them."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.endswith(SUFFIX))
 
 
 def drawn_to(result: Path) -> Path:

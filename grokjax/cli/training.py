@@ -12,8 +12,9 @@ from typing import Any
 from grokjax.cli.flags import Given, base_config, parse
 from grokjax.cli.help import help_text
 from grokjax.config import ConfigError, own_name, unknown_name
+from grokjax.measuring import measure
 from grokjax.messages import say, show
-from grokjax.results import ResultError, format_summary, summary
+from grokjax.results import ResultError, format_summary, measures_of, summary
 from grokjax.study import Experiment
 from grokjax.sweeps import Interrupted, devices, sweep
 
@@ -53,7 +54,9 @@ def run(experiment: Experiment, argv: Sequence[str]) -> None:
         if "out" not in keywords and (folder.is_dir() or not keywords.get("dry_run")):
             folder.mkdir(parents=True, exist_ok=True)
             keywords["out"] = f"results/{experiment.name}-{name}.npz"
-        _train(keywords)
+        if _train(keywords) and experiment.measure:
+            measure(keywords["out"], experiment.measure, progress=keywords.get("progress", True))
+            show(f"measures  {measures_of(keywords['out'])}")
 
     guarded(work, argv, doc=described(experiment), presets=list(experiment.presets))
 
@@ -81,13 +84,15 @@ def described(experiment: Experiment) -> str:
     return "\n".join(lines)
 
 
-def _train(keywords: dict[str, Any]) -> None:
+def _train(keywords: dict[str, Any]) -> bool:
+    """Trains a grid and shows its summary; whether this process has the whole result."""
     if keywords.get("out") is None and not keywords.get("dry_run"):
         raise ConfigError("There is no --out to write the result to. Try --out=results/sweep.npz.")
     grid = sweep(**keywords)
     if grid is not None:
         by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
         show(format_summary(summary(grid, by=by or None)))
+    return grid is not None
 
 
 def guarded(

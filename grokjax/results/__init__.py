@@ -6,6 +6,7 @@ Nothing here needs JAX.
 from grokjax.results.archives import MOST_META, remove_unfinished
 from grokjax.results.datasets import filled, load, peek, to_dataset
 from grokjax.results.files import read, write
+from grokjax.results.measures import load_measures, measures_of, with_measures
 from grokjax.results.parameters import one_run, params, snapshot_name, snapshot_steps, write_params
 from grokjax.results.tables import DELAYED_RISE, TIDY_PER_RUN, format_summary, grokked, runs, summary, tidy
 from grokjax.results.values import READS, REQUIRED, SCHEMA, STATUSES, UNFINISHED, ResultError, median
@@ -24,6 +25,8 @@ __all__ = [
     "format_summary",
     "grokked",
     "load",
+    "load_measures",
+    "measures_of",
     "median",
     "one_run",
     "params",
@@ -36,6 +39,7 @@ __all__ = [
     "summary",
     "tidy",
     "to_dataset",
+    "with_measures",
     "write",
     "write_params",
 ]

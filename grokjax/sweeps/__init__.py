@@ -119,7 +119,7 @@ def sweep(
     path = None if out is None else outputs.named(out)
     if path and path.exists() and not overwrite:
         runs = _known_again(runs, path, progress)
-    if snapshots and path is None:
+    if snapshots and path is None and not dry_run:
         raise ConfigError(f"snapshots={snapshots} are kept beside the result, and there is no --out to write it to.")
     place = processes.find_place(process_id, num_processes, coordinator)
     parts = Parts(path, place) if path else None

@@ -34,6 +34,7 @@ CLAIMS = [(study, rule) for study in catalogue.studies() for rule in registry(st
 def grid_of(name, preset, **more):
     """The grid that a preset asks for, with other values put over it."""
     keywords = EXPERIMENTS[name].presets[preset].overridden(more)
+    keywords.pop("snapshots", None)
     return make_grid(keywords.pop("config"), keywords, keywords.pop("zip"))
 
 
