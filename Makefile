@@ -11,7 +11,7 @@ demo: $(VENV)/demo.stamp ## a real sweep and its figure
 test: lint ## every test
 	$(BIN)/python -m pytest -n 2
 
-figures: $(VENV)/demo.stamp ## every figure and REPORT.md, from the reference results, without training
+figures: $(VENV)/demo.stamp ## every figure, REPORT.md and the studies' pages, from the reference results, without training
 	$(BIN)/grokjax report --folder=results/reference --draw --readme=README.md
 
 lint: $(VENV)/test.stamp ## formatting and common mistakes

@@ -1,4 +1,4 @@
-"""A task, a model, an optimizer and a metric of one's own: the example of the README, as written there."""
+"""A task, a model, an optimizer and a metric of one's own: the example of docs/own_parts.md, as written there."""
 
 import dataclasses
 import functools
@@ -227,14 +227,14 @@ def test_what_does_not_fit_is_refused_in_one_sentence(file, tmp_path, capsys, ar
     assert message in said and len(said.strip().splitlines()) == 1 and not out.exists()
 
 
-def test_the_readme_shows_the_same_example():
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+def test_the_guide_shows_the_same_example():
+    guide = (Path(__file__).parents[1] / "docs" / "own_parts.md").read_text()
     here = Path(__file__).read_text()
-    shown = readme[readme.index("class Mine(nn.Module):") :].split("```")[0]
+    shown = guide[guide.index("class Mine(nn.Module):") :].split("```")[0]
     for line in shown.splitlines():
         words = line.strip().split("  #")[0]
         if words.startswith(("class", "width", "@nn", "def __call__", "x = nn", "return")):
-            assert words in here, f"the README shows a line that is not tried: {words}"
+            assert words in here, f"the guide shows a line that is not tried: {words}"
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
     lines += [
         f"Quantities and thresholds were written down before the runs, in `experiments/{study}/claims.toml`, which also"
     ]
-    lines += ["has what a review changed and when.", ""]
+    lines += [f"has what a review changed and when. `experiments/{study}/README.md` shows what stands out.", ""]
     for rule in registry(study).values():
         mine = [one for one in judgements if one.rule.id == rule.id]
         lines += _section(rule, mine, files, out, pictures)
@@ -137,6 +137,24 @@ def _table(one: Judgement) -> list[str]:
 def _needed(rule: Rule) -> str:
     """The commands that make all results of a claim."""
     return " and ".join(f"`grokjax run {rule.study}/{name} --preset=claim`" for name in rule.results)
+
+
+def study_rows(found: Found, out: Path, pages: Path) -> list[str]:
+    """A line for each study: what it is, its source, how many experiments it has, and what came of its claims.
+
+    Args:
+      found: judgements by study.
+      out: where they will be written, for links.
+      pages: the folder of the studies' pages.
+    """
+    lines = [words.row(["study", "source", "experiments", "verdicts on its claims"]), words.row(["---"] * 4)]
+    for study, judgements in found.items():
+        outcomes = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
+        number = sum(name.startswith(f"{study}/") for name in catalogue.experiments())
+        link = f"[{_study(study)['title']}]({os.path.relpath(pages / f'{study}.md', out.parent)})"
+        verdicts = f"of {len(outcomes)}: {words.counts(outcomes)}"
+        lines.append(words.row([link, _study(study)["source"], str(number), verdicts]))
+    return lines
 
 
 def experiment_rows(

@@ -8,7 +8,7 @@ from absl import flags
 
 from grokjax import catalogue
 from grokjax.claims import Files, judge_all, registry, words
-from grokjax.claims.pages import Found, experiment_rows, index, page
+from grokjax.claims.pages import Found, index, page, study_rows
 from grokjax.cli.drawing import draw_all
 from grokjax.cli.places import OWN, drawn_to, reference, results_in
 from grokjax.config import ConfigError
@@ -26,7 +26,7 @@ def report_command(argv: Sequence[str]) -> None:
     flags.DEFINE_string("folder", None, "where the results are: STUDY/EXPERIMENT-PRESET.npz", flag_values=values)
     flags.DEFINE_string("out", "REPORT.md", "the index", flag_values=values)
     flags.DEFINE_string("pages", "docs/studies", "the folder of the studies' pages", flag_values=values)
-    flags.DEFINE_string("readme", None, "a README whose tables of experiments are renewed too", flag_values=values)
+    flags.DEFINE_string("readme", None, "a README whose table of studies is renewed too", flag_values=values)
     flags.DEFINE_boolean("draw", False, "draw every result of --folder beside it first", flag_values=values)
     if not _read(values, argv, REPORT_DOC):
         return
@@ -47,7 +47,7 @@ def report_command(argv: Sequence[str]) -> None:
             texts[path] = page(study, judgements, files, path, pictures)
         if values.readme:
             readme = Path(values.readme)
-            texts[readme] = _renewed(readme, found, files, pictures)
+            texts[readme] = _renewed(readme, found, pages)
         pages.mkdir(parents=True, exist_ok=True)
         for path, whole in texts.items():
             path.write_text(whole, encoding="utf-8")
@@ -90,17 +90,13 @@ def _pictures(files: Files) -> dict[Path, Path]:
     return {path: picture for path, picture in drawn.items() if picture.exists()}
 
 
-def _renewed(readme: Path, found: Found, files: Files, pictures: dict[Path, Path]) -> str:
-    """A README's text with the tables between <!-- STUDY experiments --> and <!-- /STUDY experiments --> made again."""
-    text = readme.read_text("utf-8")
-    for study, judgements in found.items():
-        mark, table = f"{study} experiments", experiment_rows(study, judgements, files, readme, pictures)
-        head, begins, rest = text.partition(f"<!-- {mark} -->\n")
-        _, ends, tail = rest.partition(f"<!-- /{mark} -->")
-        if not begins or not ends:
-            raise ValueError(f"{readme} has no <!-- {mark} --> with <!-- /{mark} --> after it to write between.")
-        text = f"{head}{begins}" + "\n".join(table) + f"\n{ends}{tail}"
-    return text
+def _renewed(readme: Path, found: Found, pages: Path) -> str:
+    """A README's text with the table between <!-- studies --> and <!-- /studies --> made again."""
+    head, begins, rest = readme.read_text("utf-8").partition("<!-- studies -->\n")
+    _, ends, tail = rest.partition("<!-- /studies -->")
+    if not begins or not ends:
+        raise ValueError(f"{readme} has no <!-- studies --> with <!-- /studies --> after it to write between.")
+    return f"{head}{begins}" + "\n".join(study_rows(found, readme, pages)) + f"\n{ends}{tail}"
 
 
 def _read(values: flags.FlagValues, argv: Sequence[str], doc: str) -> bool:
