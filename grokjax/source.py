@@ -6,7 +6,7 @@
     the text of a value is the value; of an object that is called, its class and its attributes
     installed packages are known by name
 
-Runs are told apart by what their code computes (`grokjax.sweeps.code`); this only stands in where that cannot be
+Runs are distinguished by what their code computes (`grokjax.sweeps.code`); this only stands in where that cannot be
 compared.
 """
 

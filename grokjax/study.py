@@ -113,7 +113,7 @@ def _without(arms: Sequence[Arm], given: Mapping[str, Any], replaced: set[str]) 
     rest = []
     for arm in arms:
         lost = [name for name in arm.settings if name in given and name not in ("steps", "epochs")]
-        mark = f" ({', '.join(f'{name}={_plain(given[name])}' for name in lost)})" if lost else ""
+        mark = f" ({', '.join(f'{name}={plain_text(given[name])}' for name in lost)})" if lost else ""
         kept = {name: value for name, value in arm.settings.items() if name not in replaced}
         rest.append(Arm(arm.id + mark, arm.label + mark, kept))
     empty = [arm for arm, left in zip(arms, rest, strict=True) if not left.settings]
@@ -125,8 +125,10 @@ def _without(arms: Sequence[Arm], given: Mapping[str, Any], replaced: set[str]) 
     return () if empty else tuple(rest)
 
 
-def _plain(value) -> str:
-    return str(value) if not several(value) else ",".join(map(str, value))
+def plain_text(value) -> str:
+    """One value or several, as a flag has them: 8000, or 23,31."""
+    texts = [f"{one:g}" if isinstance(one, float) else str(one) for one in (value if several(value) else [value])]
+    return ",".join(texts)
 
 
 def _still_zipped(group: Sequence[str], preset: Mapping[str, Sequence], given: dict[str, Any], kept: Mapping):
@@ -150,8 +152,8 @@ def _still_zipped(group: Sequence[str], preset: Mapping[str, Sequence], given: d
         asked = [given[name]] if not several(given[name]) else list(given[name])
         if lost := [value for value in asked if value not in preset[name]]:
             raise ConfigError(
-                f"{name}={lost[0]} has no {others[0]} in this preset, which has {name}={_plain(preset[name])} with "
-                f"{others[0]}={_plain(preset[others[0]])}. Give --{others[0]} too, or one of these."
+                f"{name}={lost[0]} has no {others[0]} in this preset, which has {name}={plain_text(preset[name])} with "
+                f"{others[0]}={plain_text(preset[others[0]])}. Give --{others[0]} too, or one of these."
             )
         places = [i for value in asked for i, one in enumerate(preset[name]) if one == value]
         left = {other: [preset[other][i] for i in places] for other in others}
@@ -161,8 +163,8 @@ def _still_zipped(group: Sequence[str], preset: Mapping[str, Sequence], given: d
     if len(still) == 1 and still[0] in left and len(set(left[still[0]])) < len(left[still[0]]):
         gone = next(name for name in group if name not in still)
         raise ConfigError(
-            f"The preset's {still[0]}={_plain(preset[still[0]])} go along {gone}={_plain(preset[gone])}, which is "
-            f"replaced. Give --{still[0]} too."
+            f"The preset's {still[0]}={plain_text(preset[still[0]])} go along {gone}={plain_text(preset[gone])}, which "
+            f"is replaced. Give --{still[0]} too."
         )
     return left, tuple(still)
 

@@ -1,7 +1,7 @@
 """The claims of the PKU study, PKU-1 to PKU-19, and its picture of implicit regularisation.
 
 Each function is given the runs of the claim's experiments, its rule and the accuracy level of crossings, and returns
-the parts that decide and the controls that are told beside them. The registry says in words what they compute.
+the parts that decide and the controls that are reported beside them. The registry says in words what they compute.
 """
 
 from collections import Counter
@@ -359,9 +359,9 @@ def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Jud
         values = difference(small.rise("val_accuracy", level), large.rise("val_accuracy", level))
         label = f"{_named(model)}, alpha={fraction}"
         if (rates[0], batches[0]) != (rates[-1], batches[-1]):
-            arms_told = f"{rates[0]:g}, {batches[0]} less {rates[-1]:g}, {batches[-1]}"
+            between = f"{rates[0]:g}, {batches[0]} less {rates[-1]:g}, {batches[-1]}"
             why = "pairs one or both never memorised the training set"
-            parts.append(effect(rule, f"{label}: {arms_told}", values, why))
+            parts.append(effect(rule, f"{label}: {between}", values, why))
             used += [small, large]
         for (rate, batch), arm in arms.items():
             if len(arm):

@@ -41,14 +41,14 @@ def train(settings: dict, init_scales: list[float]) -> tuple[dict, dict]:
     shape = (len(init_scales), len(seeds))
     curves = {name: np.asarray(value, np.float32) for name, value in zip(Path._fields, path, strict=True)}
     finite = np.isfinite(curves["train_loss"]).all(-1)
-    told = [[f"{settings} {scale} {seed}" for seed in seeds] for scale in init_scales]
+    words = [[f"{settings} {scale} {seed}" for seed in seeds] for scale in init_scales]
     arrays = dict(
         step=steps,
         init_scale=np.array(init_scales),
         seed=seeds,
         status=np.where(finite, "finished", "diverged"),
         last_step=np.full(shape, steps[-1]),
-        run_id=np.array([[hashlib.sha256(text.encode()).hexdigest()[:16] for text in row] for row in told]),
+        run_id=np.array([[hashlib.sha256(text.encode()).hexdigest()[:16] for text in row] for row in words]),
         **{name: np.nan_to_num(curve, nan=np.inf) for name, curve in curves.items()},
     )
     axes = ["init_scale", "seed"]
@@ -60,16 +60,17 @@ def train(settings: dict, init_scales: list[float]) -> tuple[dict, dict]:
 def main(argv: Sequence[str]) -> None:
     """`grokjax run pku/minimum_norm`, or the script."""
     values = flags.FlagValues()
-    for name, default, low, told in (
+    for name, default, low, text in (
         ("num_seeds", 10, 1, "problems, each with its own rows, teacher and batches"),
         ("rows", 20, 1, "training rows"),
         ("features", 50, 2, "features of a row"),
         ("batch_size", 5, 1, "rows of a step"),
         ("steps", 20_000, 1, "updates"),
     ):
-        flags.DEFINE_integer(name, default, told, lower_bound=low, upper_bound=10**6, flag_values=values)
+        flags.DEFINE_integer(name, default, text, lower_bound=low, upper_bound=10**6, flag_values=values)
     flags.DEFINE_float("learning_rate", 0.01, "step size", lower_bound=0.0, flag_values=values)
     flags.DEFINE_list("init_scale", ["0", "0.3", "1"], "norms of the initial weights", flag_values=values)
+    flags.DEFINE_enum("preset", "paper", ["paper"], "the only size there is", flag_values=values)
     flags.DEFINE_string("out", OUT, "the result file", flag_values=values)
     flags.DEFINE_boolean("overwrite", False, "replace a result of other settings", flag_values=values)
     flags.DEFINE_boolean("help", False, "show this", flag_values=values)

@@ -1,8 +1,8 @@
-"""The Transformer on x+y mod p with neither weight decay nor dropout, for 10^5 steps: does it generalise in the end?
+"""The Transformer on x+y mod p without weight decay and dropout: does it generalise in the end?
 
 Claim: PKU-16. Source: the PKU study's discussion of what regularisation is needed for; the run is ours. In float32 the
 loss of a fitted row becomes exactly 0 ("softmax collapse"), and then nothing more is learned: `train_softmax_collapse`
-is the share of such rows, and the same runs with a loss in float64 beside them tell how much hangs on that.
+is the share of such rows. The same runs with a loss in float64 show how much depends on that.
 """
 
 import dataclasses

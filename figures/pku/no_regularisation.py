@@ -15,11 +15,11 @@ def draw(grid):
     figure, axes = sheet(len(cells), 2, width=4.8, height=3.2)
     for line, where in zip(axes, cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
-        told = " ".join(map(str, where.values())) or "float32"
+        dtype = " ".join(map(str, where.values())) or "float32"
         gj.plot.curves(cell, line[0], legend=False)
         gj.plot.curves(cell, line[1], "softmax_collapse")
         for ax in line:
-            ax.set_title(f"loss in {told} ({count(cell)})")
+            ax.set_title(f"loss in {dtype} ({count(cell)})")
         line[1].set_yscale("linear")
         gj.plot.percent_axis(line[1], "y")
         line[1].set_ylabel("rows with a loss of exactly 0")

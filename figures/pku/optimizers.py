@@ -37,8 +37,8 @@ def draw(grid):
         ax.set_title(label)
     figure.supxlabel("train fraction (alpha)", fontsize=10)
     figure.supylabel("highest validation accuracy", fontsize=10)
-    told = f"p = {', '.join(map(str, grid['modulus'].values))}, {count(grid)}; × recorded by the source, p = 97"
-    figure.suptitle(told, fontsize=10)
+    title = f"p = {', '.join(map(str, grid['modulus'].values))}, {count(grid)}; × recorded by the source, p = 97"
+    figure.suptitle(title, fontsize=10)
     return figure
 
 

@@ -32,7 +32,7 @@ class Judgement:
       rule: of the claim.
       preset: whose results.
       files: the results read.
-      parts, controls: what decides, and what is told beside it.
+      parts, controls: what decides, and what is reported beside it.
       verdict: `together` of the parts; what refutes on another setting than the source's is inconclusive.
       scaled: whether runs of another setting than the source's are among the parts.
       p_value, adjusted: the largest of the parts', and by Holm's method within the study and preset; NaN without.
@@ -95,7 +95,7 @@ def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[
     function = functions(rule.study).CLAIMS[rule.id]
     judged = function(evidence, rule, 99)
     scaled = any(not _own(runs, rule) for runs in judged.used)
-    told = {level: function(evidence, rule, level) for level in BESIDE if judged.by_level}
+    others = {level: function(evidence, rule, level) for level in BESIDE if judged.by_level}
     p_values = [part.estimate.p_value for part in judged.parts if not math.isnan(part.estimate.p_value)]
     return Judgement(
         rule=rule,
@@ -107,7 +107,7 @@ def judge(rule: Rule, preset: str, evidence: Mapping[str, Runs], paths: Mapping[
         scaled=scaled,
         p_value=max(p_values, default=math.nan),
         adjusted=math.nan,
-        beside={level: _verdict(rule, other.parts, scaled) for level, other in told.items()},
+        beside={level: _verdict(rule, other.parts, scaled) for level, other in others.items()},
         runs=sum(len(runs) for runs in judged.used),
     )
 

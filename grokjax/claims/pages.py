@@ -16,10 +16,11 @@ Found = Mapping[str, Sequence[Judgement]]
 NOTES = (
     "`(scaled)`: the runs are at other settings than the source's, mostly smaller, so they can support its "
     "claim and not refute it. `(!)`: may well be false, or depend on a hyperparameter. Ratios are shown as "
-    "factors, differences of accuracy in points; means with Student's 95 % interval or, where a run never got "
-    "there, medians with that of order statistics. A run that did not get there within its budget gets there "
-    "later than its last step, or never: ratios to it have a bound (> ×3) where it leaves them open. Where "
-    "nothing is known no number is shown."
+    "factors, differences of accuracy in percentage points; means with Student's 95 % interval or, where a run "
+    "never reached the level, medians with an interval by order statistics. A run that did not reach a level "
+    "within its budget reaches it later than its last step, or never, so a ratio to it may only have a bound "
+    "(> ×3). Where nothing is known no number is shown. In labels, p is the modulus, alpha the train fraction, K "
+    "the number of operands."
 )
 
 
@@ -95,9 +96,11 @@ def _section(
     one = words.best(rule, mine)
     heading = f"{rule.id}{' (!)' if rule.doubtful else ''}: {words.verdict(one)}"
     lines = [f'<a id="{rule.id.lower()}"></a>', "", f"## {heading}", "", f"{rule.statement}.", ""]
+    if why := words.reason(one, _there(rule, files)):
+        lines += [why, ""]
     if one is not None:
-        lines += [words.reason(one), "", *_picture(rule, one.preset, files, out, pictures), *_table(one), ""]
-    lines += [f"Measured: {rule.quantity}. Expected: {words.expected(rule).replace('<br>', '; ')}.", ""]
+        lines += [*_picture(rule, one.preset, files, out, pictures), *_table(one), ""]
+    lines += [f"Measured: {rule.quantity}. Expected: {words.expected_of(rule).replace('<br>', '; ')}.", ""]
     if own := functions(rule.study).on_recorded_numbers(rule):
         parts = "; ".join(words.measured(part) for part in own)
         lines += [f"On the source's own recorded numbers: **{together(own)}** ({parts}).", ""]
@@ -109,6 +112,14 @@ def _section(
             lines += [f"`{other.preset}`: {words.verdict(other)}", "", *_table(other), ""]
         lines += ["</details>", ""]
     return lines
+
+
+def _there(rule: Rule, files: Files) -> list[str]:
+    """The results of a claim's experiments that exist: 'width (quick, small)'."""
+    found = {name: files.get(f"{rule.study}/{name}", {}) for name in rule.results}
+    return [
+        f"{name} ({', '.join(sorted(presets, key=catalogue.nearness))})" for name, presets in found.items() if presets
+    ]
 
 
 def _picture(rule: Rule, preset: str, files: Files, out: Path, pictures: Mapping[Path, Path]) -> list[str]:
@@ -182,10 +193,10 @@ def result_rows(study: str, files: Files, out: Path) -> list[str]:
             arrays, meta = results.read(path)
             ended = arrays["last_step"][arrays["last_step"] >= 0]
             seconds = meta.get("wall_seconds")
-            told = [os.path.relpath(path, out.parent), str(len(ended)), f"{int(ended.sum()):,}"]
-            told.append("" if seconds is None else f"{seconds / 60:.1f}")
+            cells = [os.path.relpath(path, out.parent), str(len(ended)), f"{int(ended.sum()):,}"]
+            cells.append("" if seconds is None else f"{seconds / 60:.1f}")
             versions = meta.get("versions", {})
             each = versions if isinstance(versions, list) else [versions]  # several processes may have had others
             named = dict.fromkeys(f"{k} {v}" for one in each for k, v in one.items() if k in ("jax", "flax"))
-            lines.append(words.row([*told, ", ".join(named)]))
+            lines.append(words.row([*cells, ", ".join(named)]))
     return lines

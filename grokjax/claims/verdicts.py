@@ -62,7 +62,7 @@ def effect(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes
         verdict = "partly"
     else:
         verdict = "refuted" if found.high < -smallest else "inconclusive"
-    return _told(_enough(rule, label, found, verdict, changes), values, why)
+    return _with_unknown(_enough(rule, label, found, verdict, changes), values, why)
 
 
 def no_more(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes) -> Part:
@@ -80,7 +80,7 @@ def no_more(rule: Rule, label: str, values: Values, why: str = NEITHER, **change
         verdict = "refuted"
     else:
         verdict = "inconclusive"
-    return _told(_enough(rule, label, found, verdict, changes), values, why)
+    return _with_unknown(_enough(rule, label, found, verdict, changes), values, why)
 
 
 def majority(
@@ -113,7 +113,7 @@ def majority(
     return _noted(part, int(unknown.sum()), why, nothing=bool(len(hits)) and bool(unknown.all()))
 
 
-def _told(part: Part, values: Values, why: str) -> Part:
+def _with_unknown(part: Part, values: Values, why: str) -> Part:
     """The part, which also says of how many values not even the sign is known."""
     values = Between.of(values)
     nothing = bool(np.isneginf(part.estimate.value)) and bool(np.isposinf(part.estimate.most))

@@ -10,13 +10,13 @@ from grokjax.claims.verdicts import Part
 
 FEW = "with too few seeds"
 MEANING = {
-    "reproduced": "beyond the null as predicted, by at least the smallest effect of interest, in every part",
-    "partly": "in part of the grid, or by less",
+    "reproduced": "every part differs from the null as predicted, by at least the smallest effect of interest",
+    "partly": "some parts are as predicted, or the effect is smaller than the smallest of interest",
     "refuted": "no part is as predicted, and intervals lie beyond the smallest effect on the other side",
-    "no effect": "the interval lies within the smallest effect",
-    "inconclusive": "none of these",
-    FEW: "what the few runs gave, without a verdict",
-    "not run": "no result that it could be judged on",
+    "no effect": "the intervals lie within the smallest effect",
+    "inconclusive": "the intervals do not decide",
+    FEW: "fewer runs than a verdict needs",
+    "not run": "there are no results to judge it on",
 }
 
 
@@ -78,16 +78,16 @@ def few(one: Judgement) -> bool:
     return all(part.estimate.runs < one.rule.seeds for part in one.parts)
 
 
-def expected(rule: Rule) -> str:
+def expected_of(rule: Rule) -> str:
     """The smallest effect of interest, for reading."""
     if rule.unit.startswith("share"):
         return f"most runs: {50 + 100 * rule.smallest:.0f} % or more"
     points = " points" if rule.unit == "points" else ""
-    told = [f"above {in_unit(0.0, rule.unit)}: {in_unit(rule.smallest, rule.unit)}{points} or more"]
-    told += [f"{part}: below {in_unit(rule.smallest, rule.unit)}{points}" for part in rule.no_more]
+    expected = [f"above {in_unit(0.0, rule.unit)}: {in_unit(rule.smallest, rule.unit)}{points} or more"]
+    expected += [f"{part}: below {in_unit(rule.smallest, rule.unit)}{points}" for part in rule.no_more]
     for part, value in rule.about.items():
-        told.append(f"{part}: within {in_unit(value, rule.unit).replace('+', '±')}{points}")
-    return "<br>".join(told)
+        expected.append(f"{part}: within {in_unit(value, rule.unit).replace('+', '±')}{points}")
+    return "<br>".join(expected)
 
 
 def verdict(one: Judgement | None) -> str:
@@ -104,9 +104,9 @@ def tally(one: Judgement) -> str:
     if one.rule.parts == 1 or few(one):
         return ""
     missing = max(one.rule.parts - len(one.parts), 0)
-    told = [f"{for_it} of {len(one.parts) + missing} parts as claimed"]
-    told += [f"{against} the other way"] * bool(against) + [f"{missing} not run"] * bool(missing)
-    return ", ".join(told)
+    counted = [f"{for_it} of {len(one.parts) + missing} parts as claimed"]
+    counted += [f"{against} the other way"] * bool(against) + [f"{missing} not run"] * bool(missing)
+    return ", ".join(counted)
 
 
 def p_values(one: Judgement) -> str:
@@ -139,8 +139,15 @@ def counts(outcomes: Sequence[str]) -> str:
     return ", ".join(f"{outcomes.count(name)} {name}" for name in MEANING if name in outcomes)
 
 
-def reason(one: Judgement) -> str:
-    """Why the verdict is what it is, in a sentence."""
+def reason(one: Judgement | None, there: Sequence[str] = ()) -> str:
+    """Why the verdict is what it is, in a sentence.
+
+    Args:
+      one: None where nothing was judged.
+      there: results of the claim's experiments that exist, for reading.
+    """
+    if one is None:
+        return f"There are results ({', '.join(there)}), but not of the runs that it compares." if there else ""
     if few(one):
         runs = max(part.estimate.runs for part in one.parts)
         ended = {0: "no run has", 1: "one run has"}.get(runs, f"{runs} have")

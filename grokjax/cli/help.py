@@ -30,8 +30,8 @@ def help_text(
     lines += [flag_line(name, text, name == "progress") for name, text in switches.items()]
     for which, kinds in COMPONENTS.items():
         lines += ["", f"The {which}:"]
-        told = f"kind: {', '.join(kinds)}; or one of your own, as file.py:name"
-        lines.append(flag_line(which, told, DEFAULTS[which]))
+        kind = f"kind: {', '.join(kinds)}; or yours, as file.py:name"
+        lines.append(flag_line(which, kind, DEFAULTS[which]))
         lines += _setting_lines({name: settings(kind) for name, kind in kinds.items()})
     lines += [
         "",
@@ -64,5 +64,5 @@ def _setting_lines(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def flag_line(name: str, text: str, default) -> str:
     """The line of --help of one flag: its name, what it is, its default unless that is None."""
-    told = f" (default: {default})" if default is not None else ""
-    return f"  --{name:<16} {text}{told}"
+    ending = f" (default: {default})" if default is not None else ""
+    return f"  --{name:<16} {text}{ending}"

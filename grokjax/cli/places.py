@@ -1,4 +1,4 @@
-"""Where results and figures are: one's own in results/ and figures/, those that ship in the package."""
+"""Where results and figures are: yours in results/ and figures/, those that ship in the package."""
 
 import glob
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def find(name: str, preset: str | None) -> Path:
 
     Args:
       name: of the experiment, such as 'pku/width'.
-      preset: of the result; None takes one's own newest, or of those that ship the one nearest to the source.
+      preset: of the result; None takes your newest, or of those that ship the one nearest to the source.
 
     Raises:
       ValueError: if there is no such experiment, or no result of it, naming the command that makes one.

@@ -56,8 +56,8 @@ def report_command(argv: Sequence[str]) -> None:
     except (ConfigError, ValueError) as error:
         _end(argv, str(error))
     for study, judgements in found.items():
-        told = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
-        show(f"{study}: of {len(told)} claims {words.counts(told)}")
+        outcomes = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
+        show(f"{study}: of {len(outcomes)} claims {words.counts(outcomes)}")
     show("\n".join(f"wrote   {path}" for path in texts))
 
 

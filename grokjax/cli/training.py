@@ -3,20 +3,22 @@
 import contextlib
 import dataclasses
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from grokjax.cli.flags import Given, base_config, parse
+from grokjax.cli.flags import DEFAULTS, Given, base_config, parse
 from grokjax.cli.help import help_text
-from grokjax.config import ConfigError, own_name, unknown_name
+from grokjax.config import ConfigError, own_name, settings, unknown_name
 from grokjax.measuring import measure
 from grokjax.messages import say, show
 from grokjax.results import ResultError, format_summary, measures_of, summary
-from grokjax.study import Experiment
+from grokjax.study import Experiment, Preset, plain_text
 from grokjax.sweeps import Interrupted, devices, sweep
+from grokjax.sweeps.grid import COMPONENTS
 
 SWEEP_DOC = """Trains any grid of runs and writes one labelled NPZ.
 
@@ -80,8 +82,27 @@ def described(experiment: Experiment) -> str:
     for name, preset in experiment.presets.items():
         record = records.get(name)
         took = f" Took {record.minutes:g} minutes on {record.machine}. {record.outcome.strip()}" if record else ""
-        lines.append(f"  --preset={name:<8} {preset.size}.{took}")
+        lines += [f"  --preset={name:<8} {preset.size}.{took}", f"{'':<20}Sets: {_changes(preset)}"]
     return "\n".join(lines)
+
+
+def _changes(preset: Preset) -> str:
+    """What a preset sets, as flags, where that is not the default: --modulus=23,31 --steps=8000."""
+    config, found = preset.config, {}
+    for which, kinds in COMPONENTS.items():
+        kind = next(name for name, kind in kinds.items() if type(getattr(config, which)) is kind)
+        found |= {which: kind} if kind != DEFAULTS[which] else {}
+    for part in (config.task, config.model, config.optimizer, config):
+        fields = settings(part)
+        found |= {name: getattr(part, name) for name in fields if getattr(part, name) != fields[name].default}
+    if config.metrics:
+        found["metrics"] = [name for name, _ in config.metrics]
+    found |= preset.axes | preset.options
+    if "epochs" in found:
+        found.pop("steps", None)
+    found |= {"variant": [arm.id for arm in preset.arms]} if preset.arms else {}
+    zipped = ["--zip=" + ";".join(",".join(group) for group in preset.zipped)] if preset.zipped else []
+    return " ".join([f"--{name}={shlex.quote(plain_text(value))}" for name, value in found.items()] + zipped)
 
 
 def _train(keywords: dict[str, Any]) -> bool:

@@ -67,10 +67,10 @@ def check_logits(model: nn.Module, table: Table) -> None:
     try:
         found, dtype, trains = _output(model, length)
     except Exception as error:
-        told = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"{type(model).__name__} cannot be called on tokens of shape [batch, {length}], ids below "
-            f"{table.vocab_size}: {type(error).__name__}: {told:.300}"
+            f"{table.vocab_size}: {type(error).__name__}: {reason:.300}"
         ) from error
     if not trains:
         raise ConfigError(

@@ -36,7 +36,7 @@ def curves(
       ax: where to draw; None makes a new figure.
       quantity: "accuracy", "loss" or what else the grid has as train_... and val_...; a loss is drawn on a
         logarithmic axis.
-      by: the axis whose values are told apart by shade, from light to dark, each with a median of its own.
+      by: the axis whose values differ in shade, from light to dark, each with a median of its own.
         None takes the only axis beside seeds with several values, if there is one. All other axes are pooled,
         and the title says so.
       parts: which of "train" and "val" to draw.

@@ -80,14 +80,14 @@ def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def draw_cells(cells: Sequence[tuple[str, xr.Dataset]], columns: int, also: str, told: str, **look) -> Figure:
+def draw_cells(cells: Sequence[tuple[str, xr.Dataset]], columns: int, also: str, label: str, **look) -> Figure:
     """A panel of accuracies over epochs for each cell, with the median of one more curve in each.
 
     Args:
       cells: a title and a selection of a grid each.
       columns: panels in a row.
       also: name of the further curve.
-      told: what the legend says of it.
+      label: its name in the legend.
       **look: of its line.
     """
     rows = -(-len(cells) // columns)
@@ -99,7 +99,7 @@ def draw_cells(cells: Sequence[tuple[str, xr.Dataset]], columns: int, also: str,
         if ran(cell):
             median_line(ax, cell, also, **look)
     several = any((cell["status"] != "not run").sum() > 1 for _, cell in cells)
-    key(figure, several, (f"{told}, median", look))
+    key(figure, several, (f"{label}, median", look))
     return figure
 
 
@@ -114,8 +114,8 @@ def median_line(ax: Axes, cell: xr.Dataset, name: str, **look) -> None:
 
 def draw_unswapped(cells: Sequence[tuple[str, xr.Dataset]], columns: int) -> Figure:
     """A panel of accuracies for each cell, with that on validation rows whose swap was not trained on, dashed."""
-    told = "rows whose swap was not trained on"
-    return draw_cells(cells, columns, "unswapped_accuracy", told, color="#000000", lw=1.2, ls="--")
+    label = "rows whose swap was not trained on"
+    return draw_cells(cells, columns, "unswapped_accuracy", label, color="#000000", lw=1.2, ls="--")
 
 
 def arms(grid: xr.Dataset) -> list[tuple[str, str, xr.Dataset]]:

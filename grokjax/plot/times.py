@@ -129,11 +129,11 @@ def arrivals(
             count = int(ran.sum())
             if count > 2:  # of fewer it is the whole picture
                 ax.fill_between(steps, low, high, step="post", color=color, alpha=0.12, lw=0)
-            told = f"{text_of(label)} ({count} run{'s' * (count != 1)})"
+            text = f"{text_of(label)} ({count} run{'s' * (count != 1)})"
             if i and min(count, known[0].sum()) > 2:
                 p_value = log_rank(times[i][ran], last[i][ran], times[0][known[0]], last[0][known[0]])
-                told += f", p = {p_value:.2g}"
-            ax.step(steps, mid, where="post", color=color, label=told, lw=1.8)
+                text += f", p = {p_value:.2g}"
+            ax.step(steps, mid, where="post", color=color, label=text, lw=1.8)
             gone = last[i][ran][np.isinf(times[i][ran])]
             at = 1 - curve.share[np.searchsorted(curve.steps, gone, side="right") - 1]
             ax.plot(gone, at, linestyle="none", marker="|", ms=9, mew=1.5, color=color)

@@ -40,7 +40,7 @@ class FunctionTask:
                 f"{self.operands} operands of modulus={self.modulus} make {self.num_examples:,} rows, more than "
                 f"{MOST_COUNTED:,} to call a function on. Try a smaller --modulus."
             )
-        _labels(self.function, self.modulus, self.operands)  # a wrong answer is told at once
+        _labels(self.function, self.modulus, self.operands)  # so that a wrong answer is reported at once
 
     @property
     def name(self) -> str:
@@ -152,7 +152,7 @@ def _labels(function: Callable, modulus: int, operands: int) -> Int[np.ndarray, 
     if (labels < 0).any():
         first = int(np.argmax(labels < 0))
         raise ConfigError(
-            f"{_title(function)} gives {answers[first]} at {_told(function, rows[:, first].tolist())}, which is no "
+            f"{_title(function)} gives {answers[first]} at {_call_text(function, rows[:, first].tolist())}, not a "
             f"whole number from 0 to {modulus - 1}. {_answer_hint(answers[first], modulus)}"
         )
     labels.setflags(write=False)
@@ -179,8 +179,8 @@ def _called(function: Callable, row: list[int]):
         return function(*row)
     except Exception as error:
         raise ConfigError(
-            f"{_title(function)} raises {type(error).__name__} at {_told(function, row)}: {error}. It must have an "
-            "answer for every row."
+            f"{_title(function)} raises {type(error).__name__} at {_call_text(function, row)}: {error}. It must have "
+            "an answer for every row."
         ) from error
 
 
@@ -202,7 +202,7 @@ def _answer_hint(answer, modulus: int) -> str:
     return f"Try to return the answer % {modulus}." if helps else "Its answers must be classes, as whole numbers."
 
 
-def _told(function: Callable, row: list[int]) -> str:
+def _call_text(function: Callable, row: list[int]) -> str:
     names = [p.name for p in _parameters(function)]
     names = names if len(names) >= len(row) else [f"x{i + 1}" for i in range(len(row))]
     return ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=False))
@@ -258,7 +258,7 @@ def from_table(
       vocab_size: token ids; default: the largest in the inputs plus 1.
       num_classes: default: the larger of `vocab_size` and the largest label plus 1.
       answer_positions: the input position at which each answer is read, rising; default: the last ones.
-      pair: [examples] whole numbers, the same for rows with the same operands in some order; default: not told.
+      pair: [examples] whole numbers, the same for rows with the same operands in some order; default: unknown.
 
     Returns:
       The task.

@@ -1,4 +1,4 @@
-"""Two operations in one table, told apart by their operator token.
+"""Two operations in one table, distinguished by their operator token.
 
 Source: Huang et al. 2024 (grokking, double descent and emergent abilities in one view), who memorise random labels
 beside an addition.
@@ -46,7 +46,7 @@ class Mixture:
                 f"operation={first.operation} and second_operation={second.operation} are the same. "
                 f"Try --second_operation={'add' if first.operation == 'subtract' else 'subtract'}."
             )
-        if self.second_rows != DEFAULT_SECOND_ROWS:  # of a program, which is told no per-run value, the default stands
+        if self.second_rows != DEFAULT_SECOND_ROWS:  # a program, which has no per-run value, keeps the default
             self._check_second_rows()
 
     def _check_second_rows(self):

@@ -99,13 +99,13 @@ class Modular:
     def _check_rows(self):
         divides = self.expression is not None and self.expression.divides
         rows = self.modulus**self.operands
-        told = f"operands={self.operands} of modulus={self.modulus} make {rows:,} rows"
+        size = f"operands={self.operands} of modulus={self.modulus} make {rows:,} rows"
         if divides and rows > MOST_COUNTED:
             raise ConfigError(
-                f"{told}, too many to count those where {self.operation} is defined. Try a smaller --modulus."
+                f"{size}, too many to count those where {self.operation} is defined. Try a smaller --modulus."
             )
         if self.num_examples > MOST_ROWS:
-            raise ConfigError(f"{told}, more than {MOST_ROWS:,}. Try a smaller --modulus or fewer --operands.")
+            raise ConfigError(f"{size}, more than {MOST_ROWS:,}. Try a smaller --modulus or fewer --operands.")
         if self.num_examples == 0:
             tries = "/".join(["x", "y"] if self.operands == 2 else [f"x{i}" for i in range(1, self.operands + 1)])
             raise ConfigError(

@@ -80,19 +80,19 @@ def fails(x, y):
 
 
 REFUSED = {
-    "too large": (lambda x, y: x + y, "function gives 5 at x=1, y=4, which is no whole number from 0 to 4. Try to "),
-    "negative": (lambda x, y: x - y, "function gives -1 at x=0, y=1, which is no whole number from 0 to 4."),
+    "too large": (lambda x, y: x + y, "function gives 5 at x=1, y=4, not a whole number from 0 to 4. Try to "),
+    "negative": (lambda x, y: x - y, "function gives -1 at x=0, y=1, not a whole number from 0 to 4."),
     "fraction": (
         lambda x, y: x / 2,
-        "function gives 0.5 at x=1, y=0, which is no whole number from 0 to 4. Its answers must be classes, as whole ",
+        "function gives 0.5 at x=1, y=0, not a whole number from 0 to 4. Its answers must be classes, as whole ",
     ),
     "nothing": (
         lambda x, y: None,
-        "function gives None at x=0, y=0, which is no whole number from 0 to 4. Its answers",
+        "function gives None at x=0, y=0, not a whole number from 0 to 4. Its answers",
     ),
-    "text": (lambda x, y: "1", "function gives 1 at x=0, y=0, which is no whole number"),
-    "nan": (lambda x, y: float("nan"), "function gives nan at x=0, y=0, which is no whole number"),
-    "complex": (lambda x, y: 1j, "function gives 1j at x=0, y=0, which is no whole number"),
+    "text": (lambda x, y: "1", "function gives 1 at x=0, y=0, not a whole number"),
+    "nan": (lambda x, y: float("nan"), "function gives nan at x=0, y=0, not a whole number"),
+    "complex": (lambda x, y: 1j, "function gives 1j at x=0, y=0, not a whole number"),
     "raises": (fails, "fails raises ZeroDivisionError at x=0, y=0: "),
     "no function": (7, "function=7 cannot be called. Try lambda x, y: (x + y) % 5."),
 }
@@ -111,7 +111,7 @@ def test_modulus_tokens_and_output_of_a_function_can_be_changed():
     other = dataclasses.replace(task, modulus="7", tokens="a o b =", output="numbers")
     assert other.num_examples == 49 and other.length == 4 and other.table().num_classes == 7
     assert other.name == other.table().name == "mine"
-    with pytest.raises(ConfigError, match="function gives 4 at x=2, y=2, which is no whole number from 0 to 2"):
+    with pytest.raises(ConfigError, match="function gives 4 at x=2, y=2, not a whole number from 0 to 2"):
         dataclasses.replace(task, modulus=3)
     with pytest.raises(ConfigError, match="make 100,000,000 rows, more than 67,108,864"):
         dataclasses.replace(task, modulus=10_000)
