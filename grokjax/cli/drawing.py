@@ -38,7 +38,7 @@ def show(name: str, argv: Sequence[str]) -> None:
         if len(rest) > 1:
             raise ValueError(f"{rest[1]!r} is not a flag. --help lists them.")
         path = Path(values.result) if values.result else find(name, values.preset)
-        picture = drawn(name, path, values.out or drawn_to(path))
+        picture = drawn(name, path, values.out or drawn_to(path), pdf=True)
     except (flags.Error, ValueError, OSError) as error:
         say(f"{argv[0]}: {error}")
         sys.exit(1)
@@ -71,8 +71,14 @@ def _draw(name: str, path: Path) -> bool:
     return True
 
 
-def drawn(name: str, path: Path, out: str | Path) -> Path:
+def drawn(name: str, path: Path, out: str | Path, *, pdf: bool = False) -> Path:
     """The picture of a result, drawn and saved.
+
+    Args:
+      name: of the experiment.
+      path: of the result.
+      out: where the PNG goes.
+      pdf: whether a PDF goes beside it.
 
     Raises:
       ValueError: if the file cannot be read, has no run, or is not of the form of the experiment's results.
@@ -85,7 +91,7 @@ def drawn(name: str, path: Path, out: str | Path) -> Path:
         raise ValueError(f"{path} has no run yet. Continue it: grokjax run {name}")
     try:
         with plot.style():
-            picture = plot.save(figure(name).draw(grid), out)
+            picture = plot.save(figure(name).draw(grid), out, pdf=pdf)
     except (KeyError, TypeError, IndexError, ResultError) as error:
         raise ValueError(f"{path} is not a result of {name}, as its figure needs it: {error.args[0]}") from None
     plot.close()
