@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint figures clean
+API := config metrics sweeps live measuring analysis study claims
+
+.PHONY: demo test lint figures docs clean
 
 demo: $(VENV)/demo.stamp ## a real sweep and its figure
 	$(BIN)/grokjax run demo/quickstart
@@ -13,6 +15,9 @@ test: lint ## every test
 
 figures: $(VENV)/demo.stamp ## every figure, REPORT.md and the studies' pages, from the reference results, without training
 	$(BIN)/grokjax report --folder=results/reference --draw --readme=README.md
+
+docs: $(VENV)/docs.stamp ## the API reference, from docstrings: site/index.html
+	$(BIN)/pdoc --docformat google --output-directory site grokjax $(API:%=grokjax.%)
 
 lint: $(VENV)/test.stamp ## formatting and common mistakes
 	$(BIN)/ruff check .
@@ -28,5 +33,9 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
 
+$(VENV)/docs.stamp: $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
 clean: ## what make has built
-	rm -rf $(VENV)
+	rm -rf $(VENV) site
