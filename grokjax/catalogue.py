@@ -13,6 +13,9 @@ from grokjax.config import unknown_name
 PRESETS = ("claim", "paper", "text", "part", "grid", "small", "quick")
 """Names of presets, from the source's own grid down."""
 
+REPLAY = "replay"
+"""The preset that runs the source's code as it was, faults included: judged beside the others, never in their place."""
+
 
 class Record(NamedTuple):
     """What a preset took and gave.

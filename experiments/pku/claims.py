@@ -22,10 +22,11 @@ from grokjax.claims.evidence import (
     once_fitted,
     once_generalised,
 )
-from grokjax.claims.rules import Rule, recorded
+from grokjax.claims.recorded import Number, epochs_to_generalise, highest_accuracy
+from grokjax.claims.rules import Rule, recorded_of
 from grokjax.claims.runs import Runs, gain, paired, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
-from grokjax.experiments.pku.arms import FRACTIONS, ROWS, of_rows
+from grokjax.experiments.pku.arms import FRACTIONS, OPTIMIZERS, ROWS, of_rows
 
 MODELS = {"encoder_decoder": "Transformer", "lstm": "LSTM", "mlp": "MLP", "resnet": "ResNet"}
 ABOUT_ADAM = "decay .05 less Adam 1e-4"
@@ -406,14 +407,14 @@ CLAIMS = {
 
 def on_recorded_numbers(rule: Rule) -> list[Part]:
     """The parts of a claim on the numbers that the source recorded; none where it recorded none that decide."""
-    table = recorded(rule.study)["optimizers"]
+    table = recorded_of(rule.study)["optimizers"]
     fractions = table["train_fraction"]
 
     def less(one, other):
         return [(a - b) / 100 for a, b in zip(table[one], table[other], strict=True)]
 
     if rule.id == "PKU-4":
-        ends = recorded(rule.study)["architectures"]
+        ends = recorded_of(rule.study)["architectures"]
         return [without_interval(rule, model, (ends[model] - ends["memoriser"]) / 100) for model in ("MLP", "ResNet")]
     if rule.id == "PKU-6":
         values = less("adam-1e-4-dropout", "adam-1e-4")
@@ -429,3 +430,37 @@ def on_recorded_numbers(rule: Rule) -> list[Part]:
         sgd = table["sgd-momentum"]
         return [without_interval(rule, f"alpha {fractions[-1]} less {fractions[0]}", (sgd[-1] - sgd[0]) / 100)]
     return []
+
+
+def recorded_numbers() -> list[Number]:
+    """What the source recorded or printed, to be compared with a replay of its code and with the clean setting."""
+    table = recorded_of("pku")
+    own = dict(modulus=47, train_fraction=0.3)
+    read = [
+        Number("modular_addition", "p=47, alpha=0.3: 99 % validation", 1900, "epochs", own, epochs_to_generalise),
+        Number(
+            "modular_addition",
+            "p=97, alpha=0.3: 99 % validation",
+            270,
+            "epochs",
+            own | dict(modulus=97),
+            epochs_to_generalise,
+        ),
+        Number(
+            "architectures",
+            "LSTM, p=47, alpha=0.3: 99 % validation",
+            12_000,
+            "epochs",
+            own | dict(model="lstm"),
+            epochs_to_generalise,
+        ),
+    ]
+    cell = dict(modulus=17, operands=2, dropout=0.1, learning_rate=7e-4)
+    read.append(Number("operands", "p=17, K=2: highest validation accuracy", 5, "%", cell, highest_accuracy))
+    optimizers = table["optimizers"]
+    for arm, label in OPTIMIZERS.items():
+        for fraction, value in zip(optimizers["train_fraction"], optimizers.get(arm, ()), strict=False):
+            where = dict(modulus=97, variant=arm, train_fraction=fraction)
+            what = f"{label}, alpha={fraction}: highest validation accuracy"
+            read.append(Number("optimizers", what, value, "%", where, highest_accuracy))
+    return read

@@ -32,5 +32,10 @@ OTHERS = dataclasses.replace(
 )
 """LSTM, MLP and ResNet are trained with other betas."""
 
+REPLAY = dict(
+    zero_is_padding=True, size="the source's code as it was: it masks token 0, the number zero, as if it were padding"
+)
+"""Of the presets `replay`, which are compared with what the source recorded."""
+
 SHORT = dict(stop_accuracy=0.99, eval_at="log:100")
 """What quick presets spare: a run ends once validation accuracy has held 99 %, and is evaluated half as often."""

@@ -11,7 +11,7 @@ after 83 steps and did not generalise; .5: 70 and 3,027 steps; .7: 108 and 1,548
 """
 
 from grokjax.cli import run
-from grokjax.experiments.pku.common import SHORT, TRANSFORMER
+from grokjax.experiments.pku.common import REPLAY, SHORT, TRANSFORMER
 from grokjax.study import Experiment, Preset
 
 FRACTIONS = [0.3, 0.5, 0.7]
@@ -31,7 +31,13 @@ PAPER = Preset(
     zipped=(("train_fraction", "epochs"),),
 ).but(
     batch_size=256,
-    size=("the source's grid; --modulus=47 runs half of it, --zero_is_padding masks token 0 as its code does"),
+    size=("the source's grid; --modulus=47 runs half of it"),
+)
+
+PART = PAPER.but(
+    seed=range(6),
+    stop_accuracy=0.99,
+    size="the source's grid with six seeds; runs end as in quick",
 )
 
 EXPERIMENT = Experiment(
@@ -43,11 +49,8 @@ EXPERIMENT = Experiment(
             seed=range(6),
             size="the same with six seeds, for verdicts",
         ),
-        "part": PAPER.but(
-            seed=range(6),
-            stop_accuracy=0.99,
-            size="the source's grid with six seeds; runs end as in quick",
-        ),
+        "part": PART,
+        "replay": PART.but(**REPLAY),
         "paper": PAPER,
         "claim": PAPER.but(seed=range(10), size="the source's grid with ten seeds"),
     },

@@ -11,7 +11,7 @@ after 267 steps; modulus 31, K 2: 82 % after 3,000 epochs; modulus 7, K 4: 96 % 
 """
 
 from grokjax.cli import run
-from grokjax.experiments.pku.common import SHORT, TRANSFORMER
+from grokjax.experiments.pku.common import REPLAY, SHORT, TRANSFORMER
 from grokjax.study import Arm, Experiment, Preset
 
 
@@ -45,16 +45,19 @@ QUICK = PAPER.but(
     ),
 )
 
+PART = QUICK.but(
+    arms=[*CODE[:2], *SQUARE],
+    seed=range(6),
+    size="K 2 and 3 of modulus 17 and 31, six seeds, ending as in quick",
+)
+
 EXPERIMENT = Experiment(
     name="pku/operands",
     doc=__doc__,
     presets={
         "quick": QUICK,
-        "part": QUICK.but(
-            arms=[*CODE[:2], *SQUARE],
-            seed=range(6),
-            size="K 2 and 3 of modulus 17 and 31, six seeds, ending as in quick",
-        ),
+        "part": PART,
+        "replay": PART.but(**REPLAY),
         "paper": PAPER,
         "text": PAPER.but(arms=TEXT, size="modulus 17 for the text's 1,000 epochs, and the arms"),
         "claim": PAPER.but(

@@ -12,7 +12,7 @@ batch 64, fraction .7: decay 1 reached 99 % after 3,025 steps, Adam 68 %, with d
 
 from grokjax.cli import run
 from grokjax.experiments.pku.arms import OPTIMIZERS
-from grokjax.experiments.pku.common import ENCODER_DECODER, NO_WARMUP
+from grokjax.experiments.pku.common import ENCODER_DECODER, NO_WARMUP, REPLAY
 from grokjax.study import Arm, Experiment, Preset
 
 
@@ -69,6 +69,7 @@ EXPERIMENT = Experiment(
         ),
         "grid": GRID,
         "paper": PAPER,
+        "replay": PAPER.but(**REPLAY, train_fraction=[0.3, 0.5, 0.7]),
         "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
     },
 )

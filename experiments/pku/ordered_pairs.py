@@ -14,7 +14,7 @@ quick has 31). Steps to 99 % training and validation: ordered 332 and 4,467, all
 
 from grokjax.cli import run
 from grokjax.experiments.pku.arms import FRACTIONS, of_rows
-from grokjax.experiments.pku.common import SHORT, TRANSFORMER
+from grokjax.experiments.pku.common import REPLAY, SHORT, TRANSFORMER
 from grokjax.study import Arm, Experiment, Preset, sizes
 
 
@@ -57,7 +57,7 @@ QUICK = PAPER.but(
 EXPERIMENT = Experiment(
     name="pku/ordered_pairs",
     doc=__doc__,
-    presets=sizes(quick=QUICK, paper=PAPER),
+    presets=sizes(quick=QUICK, paper=PAPER) | {"replay": PAPER.but(**REPLAY)},
 )
 
 

@@ -8,7 +8,7 @@ A run ends once validation accuracy has held 99 %: all rows get there within a h
 
 from grokjax.cli import run
 from grokjax.experiments.pku.arms import of_rows
-from grokjax.experiments.pku.common import SHORT, TRANSFORMER
+from grokjax.experiments.pku.common import REPLAY, SHORT, TRANSFORMER
 from grokjax.study import Arm, Experiment, Preset
 
 
@@ -49,6 +49,7 @@ EXPERIMENT = Experiment(
             size="modulus 13 (455 ordered rows of 2,197), batches of 64, two seeds, up to 3,000 steps",
         ),
         "paper": PAPER,
+        "replay": PAPER.but(**REPLAY, seed=range(6)),
         "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
     },
 )

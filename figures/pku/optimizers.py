@@ -9,7 +9,7 @@ import numpy as np
 
 import grokjax as gj
 from grokjax.analysis.statistics import location
-from grokjax.claims.rules import recorded
+from grokjax.claims.rules import recorded_of
 from grokjax.cli import show
 from grokjax.plot.panels import arms, count, sheet, with_axis
 
@@ -30,8 +30,8 @@ def draw(grid):
         for other, values in highest.items():
             _line(ax, fractions, values, id == other)
         _runs(ax, fractions, highest[id])
-        if id in recorded("pku")["optimizers"]:
-            source = recorded("pku")["optimizers"]
+        if id in recorded_of("pku")["optimizers"]:
+            source = recorded_of("pku")["optimizers"]
             ax.plot(source["train_fraction"], np.array(source[id]) / 100, "x", color="#000000", ms=6, mew=1.4)
         gj.plot.percent_axis(ax, "y")
         ax.set_title(label)

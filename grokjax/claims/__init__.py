@@ -5,7 +5,7 @@ share, and no study is named. Nothing here needs JAX.
 """
 
 from grokjax.claims.judge import Files, Judgement, judge_all
-from grokjax.claims.rules import Rule, recorded, registry
+from grokjax.claims.rules import Rule, recorded_of, registry
 from grokjax.claims.verdicts import VERDICTS, Part, together
 
-__all__ = ["VERDICTS", "Files", "Judgement", "Part", "Rule", "judge_all", "recorded", "registry", "together"]
+__all__ = ["VERDICTS", "Files", "Judgement", "Part", "Rule", "judge_all", "recorded_of", "registry", "together"]

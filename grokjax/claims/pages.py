@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grokjax import catalogue, results
-from grokjax.claims import words
+from grokjax.claims import recorded, words
 from grokjax.claims.judge import Files, Judgement, functions
 from grokjax.claims.rules import Rule, registry
 from grokjax.claims.verdicts import together
@@ -65,6 +65,8 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
     for rule in registry(study).values():
         mine = [one for one in judgements if one.rule.id == rule.id]
         lines += _section(rule, mine, files, out, pictures)
+    if numbers := getattr(functions(study), "recorded_numbers", list)():
+        lines += ["## The source's numbers beside ours", "", *_number_rows(study, numbers, files), ""]
     lines += ["## Experiments", "", *experiment_rows(study, judgements, files, out, pictures), ""]
     lines += ["## Results read", "", *result_rows(study, files, out)]
     return "\n".join(lines).rstrip() + "\n"
@@ -104,6 +106,8 @@ def _section(
     if own := functions(rule.study).on_recorded_numbers(rule):
         parts = "; ".join(words.measured(part) for part in own)
         lines += [f"On the source's own recorded numbers: **{together(own)}** ({parts}).", ""]
+    if replayed := [other for other in mine if other.preset == catalogue.REPLAY]:
+        lines += [f"On a replay of the source's code, as it was: **{words.verdict(replayed[0])}**.", ""]
     if one is None or one.verdict not in ("reproduced", "refuted") or one.scaled:
         lines += [f"To settle it: {_needed(rule)}.", ""]
     if others := [other for other in mine if other is not one]:
@@ -111,6 +115,21 @@ def _section(
         for other in others:
             lines += [f"`{other.preset}`: {words.verdict(other)}", "", *_table(other), ""]
         lines += ["</details>", ""]
+    return lines
+
+
+def _number_rows(study: str, numbers: Sequence[recorded.Number], files: Files) -> list[str]:
+    """A line for each number of the source that something of ours can be compared with."""
+    lines = [
+        "Medians over runs, with the lowest and the highest. `replay` is the source's code as it was.",
+        "",
+        words.row(["experiment", "of", "recorded", "replay", "ours"]),
+        words.row(["---"] * 5),
+    ]
+    for number, replayed, clean in recorded.beside(study, numbers, files):
+        unit = " %" if number.unit == "%" else f" {number.unit}"
+        value = f"{recorded.in_unit(number.value)}{unit}"
+        lines.append(words.row([number.experiment, number.label, value, replayed, clean]))
     return lines
 
 

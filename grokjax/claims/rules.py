@@ -35,6 +35,6 @@ def registry(study: str) -> Mapping[str, Rule]:
     return {name: Rule(id=name, study=study, **entry) for name, entry in written(study, "claims.toml").items()}
 
 
-def recorded(study: str) -> Mapping[str, Mapping]:
+def recorded_of(study: str) -> Mapping[str, Mapping]:
     """Numbers that a study's source recorded or printed, by experiment: its recorded.toml."""
     return written(study, "recorded.toml")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from grokjax.catalogue import nearness
+from grokjax.catalogue import REPLAY, nearness
 from grokjax.claims.judge import Judgement
 from grokjax.claims.rules import Rule
 from grokjax.claims.verdicts import Part
@@ -123,7 +123,7 @@ def row(cells: Sequence[str]) -> str:
 
 def best(rule: Rule, found: Sequence[Judgement]) -> Judgement | None:
     """Of a claim's judgements the nearest to the source with runs enough for a verdict, or else the nearest of all."""
-    own = [one for one in found if one.rule.id == rule.id]
+    own = [one for one in found if one.rule.id == rule.id and one.preset != REPLAY]
     ordered = sorted(own, key=lambda one: (one.scaled, nearness(one.preset)))
     enough = [one for one in ordered if not few(one)]
     return next(iter(enough or ordered), None)

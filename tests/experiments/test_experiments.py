@@ -113,6 +113,23 @@ def report(folder, out, *more):
     return out.read_text()
 
 
+def test_a_replay_is_shown_beside_the_source_s_numbers_and_never_is_the_verdict(tmp_path):
+    for preset in ("part", "replay"):
+        written(tmp_path, "pku/operands", preset, made_up, num_seeds=6)
+    report(tmp_path, tmp_path / "out" / "REPORT.md")
+    page = (tmp_path / "out" / "studies" / "pku.md").read_text()
+    (row,) = [line for line in page.splitlines() if "p=17, K=2: highest validation accuracy" in line]
+    assert [cell.strip() for cell in row.split("|")][3:6] == [
+        "5 %",
+        "100 % [100, 100], 6 runs (`replay`)",
+        "100 % [100, 100], 6 runs (`part`)",
+    ]
+    section = page[page.index("## PKU-11") : page.index("## PKU-12")]
+    assert "On a replay of the source's code, as it was: **" in section and "`replay`: " in section
+    best = words.best(registry("pku")["PKU-11"], judge_all("pku", results_in([tmp_path])))
+    assert best.preset == "part"
+
+
 @pytest.mark.parametrize("name", ["modular_addition", "momentum", "no_regularisation", "operands", "optimizers"])
 def test_a_figure_leaves_out_what_was_not_run(name, tmp_path):
     def all_but_the_first(runs):
