@@ -18,6 +18,7 @@ _HOME = {
     "open_run": "grokjax.live",
     "snapshots": "grokjax.live",
     "measure": "grokjax.measuring",
+    "explore": "grokjax.explorer",
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",

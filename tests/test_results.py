@@ -444,7 +444,7 @@ def test_what_does_not_fit_together_is_not_written(tmp_path, change, message):
 
 
 def test_reading_a_result_does_not_import_jax():
-    imports = "import sys, grokjax.results, grokjax.plot, grokjax.analysis.crossings"
+    imports = "import sys, grokjax.results, grokjax.plot, grokjax.analysis.crossings, grokjax.explorer"
     code = f"{imports}; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
