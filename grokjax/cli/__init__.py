@@ -1,8 +1,9 @@
-"""The command `grokjax`: sweep, run, draw, report, list, benchmark. Every verb is also a script.
+"""The command `grokjax`: sweep, run, draw, explore, report, list, benchmark. Every verb is also a script.
 
     grokjax sweep --modulus=97 --train_fraction=0.3:0.8:0.05 --out=add.npz     any grid of runs
     grokjax run pku/optimizers --preset=quick                                  an experiment
     grokjax draw pku/optimizers                                                its figure
+    grokjax explore results/add.npz                                            a page to click through its runs
     grokjax report                                                             which claims replicate
     grokjax list                                                               every experiment
 
@@ -20,6 +21,7 @@ VERBS = {
     "sweep": "train any grid of runs: every setting is a flag, one value, a list or a range",
     "run": "train an experiment of a study: grokjax run pku/optimizers --preset=quick",
     "draw": "draw the figure of an experiment: grokjax draw pku/optimizers",
+    "explore": "look at a result in a browser: grokjax explore results/add.npz",
     "report": "judge the studies' claims on the results that are there, and write what held",
     "list": "list every experiment: title, minutes, claims and verdicts",
     "benchmark": "measure run-steps per second against the machine's peak",

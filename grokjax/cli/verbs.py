@@ -77,6 +77,12 @@ def _draw(name):
     return lambda argv: drawing.show(name, argv)
 
 
+def _explore(_):
+    from grokjax.cli import exploring
+
+    return exploring.explore_command
+
+
 def _report(_):
     from grokjax.cli import reporting
 
@@ -95,7 +101,7 @@ def _benchmark(_):
     return benchmark.main
 
 
-_actions = dict(sweep=_sweep, run=_run, draw=_draw, report=_report, list=_list, benchmark=_benchmark)
+_actions = dict(sweep=_sweep, run=_run, draw=_draw, explore=_explore, report=_report, list=_list, benchmark=_benchmark)
 
 
 def _end(program: str, sentence: str) -> None:
