@@ -13,6 +13,8 @@ from grokjax.claims.verdicts import together
 Found = Mapping[str, Sequence[Judgement]]
 """Judgements by study."""
 
+TITLE = "Which of the papers' claims replicate"
+
 NOTES = (
     "`(scaled)`: the runs are at other settings than the source's, mostly smaller, so they can support its "
     "claim and not refute it. `(!)`: may well be false, or depend on a hyperparameter. Ratios are shown as "
@@ -32,19 +34,22 @@ def index(found: Found, out: Path, pages: Path) -> str:
       out: where it will be written, for links.
       pages: the folder of the studies' pages.
     """
-    lines = ["# Which of the papers' claims replicate", ""]
+    lines = [f"# {TITLE}", ""]
     for study, judgements in found.items():
         page = os.path.relpath(pages / f"{study}.md", out.parent)
-        lines += [f"## {_study(study)['title']}", "", _opening(study, judgements)]
+        lines += [f"## {title_of(study)}", "", opening(study, judgements)]
         lines += [f"[All of this study]({page}), with pictures and what would settle each claim.", ""]
         lines += [words.row(["claim", "statement", "verdict", "effect [95 %]", "runs"]), words.row(["---"] * 5)]
         for rule in registry(study).values():
-            one = words.best(rule, judgements)
-            found_of_it = [words.verdict(one), *([_shortest(one), str(one.runs)] if one else ["", ""])]
-            link = f"[{rule.id}]({page}#{rule.id.lower()}){' (!)' if rule.doubtful else ''}"
-            lines.append(words.row([link, rule.statement, *found_of_it]))
+            lines.append(words.row(claim_cells(rule, words.best(rule, judgements), f"{page}#{rule.id.lower()}")))
         lines.append("")
     return "\n".join([*lines, NOTES, ""])
+
+
+def claim_cells(rule: Rule, one: Judgement | None, page: str) -> list[str]:
+    """A claim's row in an index: its id, which links to its page, statement, verdict, effect, runs."""
+    link = f"[{rule.id}]({page}){' (!)' if rule.doubtful else ''}"
+    return [link, rule.statement, words.verdict(one), *([_shortest(one), str(one.runs)] if one else ["", ""])]
 
 
 def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]) -> str:
@@ -57,14 +62,14 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
       out: where it will be written, for links.
       pictures: of results, by path.
     """
-    lines = [f"# {_study(study)['title']}", "", _opening(study, judgements), "", NOTES, ""]
+    lines = [f"# {title_of(study)}", "", opening(study, judgements), "", NOTES, ""]
     lines += [
         f"Quantities and thresholds were written down before the runs, in `experiments/{study}/claims.toml`, which also"
     ]
     lines += [f"has what a review changed and when. `experiments/{study}/README.md` shows what stands out.", ""]
     for rule in registry(study).values():
         mine = [one for one in judgements if one.rule.id == rule.id]
-        lines += _section(rule, mine, files, out, pictures)
+        lines += section(rule, mine, files, out, pictures)
     if numbers := getattr(functions(study), "recorded_numbers", list)():
         lines += ["## The source's numbers beside ours", "", *_number_rows(study, numbers, files), ""]
     lines += ["## Experiments", "", *experiment_rows(study, judgements, files, out, pictures), ""]
@@ -72,10 +77,15 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _opening(study: str, judgements: Sequence[Judgement]) -> str:
+def opening(study: str, judgements: Sequence[Judgement]) -> str:
     """What the study's source is, and what came of its claims."""
     outcomes = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
     return f"{_study(study)['source']}. Of {len(outcomes)} claims {words.counts(outcomes)}."
+
+
+def title_of(study: str) -> str:
+    """What a study is called."""
+    return _study(study)["title"]
 
 
 def _study(study: str) -> Mapping[str, str]:
@@ -91,9 +101,7 @@ def _shortest(one: Judgement) -> str:
     return "<br>".join(words.numbers(part) for part in known[:3]) + more
 
 
-def _section(
-    rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]
-) -> list[str]:
+def section(rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]) -> list[str]:
     """A claim: statement, verdict and why, picture, parts, what would settle it, other presets folded away."""
     one = words.best(rule, mine)
     heading = f"{rule.id}{' (!)' if rule.doubtful else ''}: {words.verdict(one)}"
@@ -101,7 +109,7 @@ def _section(
     if why := words.reason(one, _there(rule, files)):
         lines += [why, ""]
     if one is not None:
-        lines += [*_picture(rule, one.preset, files, out, pictures), *_table(one), ""]
+        lines += [*_picture(rule, one, files, out, pictures), *_table(one), ""]
     lines += [f"Measured: {rule.quantity}. Expected: {words.expected_of(rule).replace('<br>', '; ')}.", ""]
     if own := functions(rule.study).on_recorded_numbers(rule):
         parts = "; ".join(words.measured(part) for part in own)
@@ -141,13 +149,23 @@ def _there(rule: Rule, files: Files) -> list[str]:
     ]
 
 
-def _picture(rule: Rule, preset: str, files: Files, out: Path, pictures: Mapping[Path, Path]) -> list[str]:
-    for name in rule.results:
-        picture = pictures.get(files.get(f"{rule.study}/{name}", {}).get(preset))
+def _picture(rule: Rule, one: Judgement, files: Files, out: Path, pictures: Mapping[Path, Path]) -> list[str]:
+    drawn = result_drawn(rule, one, files, pictures)
+    if drawn is None:
+        return []
+    name, picture = drawn
+    return [f"![{catalogue.title(name)}, preset {one.preset}]({os.path.relpath(picture, out.parent)})", ""]
+
+
+def result_drawn(
+    rule: Rule, one: Judgement | None, files: Files, pictures: Mapping[Path, Path]
+) -> tuple[str, Path] | None:
+    """Of the results that a judgement rests on the first that was drawn: its experiment, and the picture."""
+    for name in [f"{rule.study}/{name}" for name in rule.results] if one else []:
+        picture = pictures.get(files.get(name, {}).get(one.preset))
         if picture is not None:
-            title = catalogue.title(f"{rule.study}/{name}")
-            return [f"![{title}, preset {preset}]({os.path.relpath(picture, out.parent)})", ""]
-    return []
+            return name, picture
+    return None
 
 
 def _table(one: Judgement) -> list[str]:
@@ -181,7 +199,7 @@ def study_rows(found: Found, out: Path, pages: Path) -> list[str]:
     for study, judgements in found.items():
         outcomes = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
         number = sum(name.startswith(f"{study}/") for name in catalogue.experiments())
-        link = f"[{_study(study)['title']}]({os.path.relpath(pages / f'{study}.md', out.parent)})"
+        link = f"[{title_of(study)}]({os.path.relpath(pages / f'{study}.md', out.parent)})"
         verdicts = f"of {len(outcomes)}: {words.counts(outcomes)}"
         lines.append(words.row([link, _study(study)["source"], str(number), verdicts]))
     return lines

@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from grokjax import catalogue
-from grokjax.claims import Files, judge_all, registry, words
+from grokjax.claims import Files, browsable, judge_all, registry, words
 from grokjax.claims.pages import Found, index, page, study_rows
 from grokjax.cli.drawing import draw_all
 from grokjax.cli.places import OWN, drawn_to, reference, results_in
@@ -16,7 +16,8 @@ from grokjax.messages import say, show
 
 REPORT_DOC = """Judges every claim whose results exist, and writes REPORT.md and a page for each study.
 
-Reads results/ first, and for what is not there the results that ship; --folder reads another folder alone."""
+Reads results/ first, and for what is not there the results that ship; --folder reads another folder alone. With --html
+it writes report/index.html instead, to be opened in a browser: every claim in one table that sorts, and a page each."""
 LIST_DOC = """Lists every experiment: title, minutes of its quick preset on two cores, verdicts of its claims."""
 
 
@@ -24,7 +25,9 @@ def report_command(argv: Sequence[str]) -> None:
     """`grokjax report`."""
     values = flags.FlagValues()
     flags.DEFINE_string("folder", None, "where the results are: STUDY/EXPERIMENT-PRESET.npz", flag_values=values)
-    flags.DEFINE_string("out", "REPORT.md", "the index", flag_values=values)
+    place = "the index; default: REPORT.md, or report/index.html, with the rest of its folder"
+    flags.DEFINE_string("out", None, place, flag_values=values)
+    flags.DEFINE_boolean("html", False, "write pages for a browser, instead of Markdown", flag_values=values)
     flags.DEFINE_string("pages", "docs/studies", "the folder of the studies' pages", flag_values=values)
     flags.DEFINE_string("readme", None, "a README whose table of studies is renewed too", flag_values=values)
     flags.DEFINE_boolean("draw", False, "draw every result of --folder beside it first", flag_values=values)
@@ -33,23 +36,30 @@ def report_command(argv: Sequence[str]) -> None:
     try:
         if values.folder and not Path(values.folder).is_dir():
             raise ValueError(f"folder={values.folder} is not a folder. Try --folder=results.")
-        out, pages = Path(values.out), Path(values.pages)
-        if out.suffix != ".md":
-            raise ValueError(f"out={out} does not end in .md. Try --out=REPORT.md.")
+        suffix, usual = (".html", "report/index.html") if values.html else (".md", "REPORT.md")
+        out, pages = Path(values.out or usual), Path(values.pages)
+        if out.suffix != suffix:
+            raise ValueError(f"out={out} does not end in {suffix}. Try --out={usual}.")
+        if values.html and values.readme:
+            raise ValueError("A README is renewed with the Markdown pages. Try without --html, or without --readme.")
         folders = [Path(values.folder)] if values.folder else [OWN, reference()]
         if values.draw and not draw_all(folders[0]):
             sys.exit(1)
         files, found = judged(folders)
         pictures = _pictures(files)
-        texts = {out: index(found, out, pages)}
-        for study, judgements in found.items():
-            path = pages / f"{study}.md"
-            texts[path] = page(study, judgements, files, path, pictures)
-        if values.readme:
-            readme = Path(values.readme)
-            texts[readme] = _renewed(readme, found, pages)
-        pages.mkdir(parents=True, exist_ok=True)
+        if values.html:
+            texts = browsable.pages(found, files, browsable.copied(pictures, out.parent), out)
+        else:
+            texts = {out: index(found, out, pages)}
+            texts |= {
+                path: page(study, judgements, files, path, pictures)
+                for study, judgements in found.items()
+                for path in [pages / f"{study}.md"]
+            }
+            if values.readme:
+                texts[Path(values.readme)] = _renewed(Path(values.readme), found, pages)
         for path, whole in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(whole, encoding="utf-8")
     except OSError as error:
         _end(argv, f"{error.filename}: {error.strerror}. Try another path.")
@@ -58,7 +68,8 @@ def report_command(argv: Sequence[str]) -> None:
     for study, judgements in found.items():
         outcomes = [words.outcome(words.best(rule, judgements)) for rule in registry(study).values()]
         show(f"{study}: of {len(outcomes)} claims {words.counts(outcomes)}")
-    show("\n".join(f"wrote   {path}" for path in texts))
+    more = f", and {len(texts) - 1} pages in its folder: open it in a browser"
+    show(f"wrote   {out}{more}" if values.html else "\n".join(f"wrote   {path}" for path in texts))
 
 
 def list_command(argv: Sequence[str]) -> None:
