@@ -18,6 +18,8 @@ import numpy as np
 from browser import Tab, chromium
 
 from grokjax import results
+from grokjax.claims import words
+from grokjax.cli import reporting
 from grokjax.explorer import explore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,10 +201,38 @@ async def look(folder: Path) -> None:
             await used(tab, page.path, grid, folder)
 
 
+async def report(folder: Path) -> None:
+    """The pages of the report on the shipped results: the table sorts and filters, a click opens a claim's page."""
+    reporting.report_command(["report", "--html", f"--folder={SHIPPED.parents[1]}", f"--out={folder / 'index.html'}"])
+    async with chromium() as tab:
+        await tab.open(folder / "index.html", "document.readyState == 'complete'")
+        rows = "[...document.querySelectorAll('#claims tbody tr')].filter((row) => !row.hidden)"
+        outcomes = f"{rows}.map((row) => row.dataset.outcome)"
+        whole = await tab.evaluate(outcomes)
+        await tab.evaluate("document.querySelectorAll('#claims th button')[2].click()")
+        order = list(words.MEANING)
+        assert await tab.evaluate(outcomes) == sorted(whole, key=order.index) != whole
+        await tab.screenshot(folder / "index.png")
+        await tab.evaluate("document.querySelectorAll('#filter button')[1].click()")
+        left = await tab.evaluate(outcomes)
+        assert left and set(left) == {min(whole, key=order.index)}, left
+        await tab.evaluate("document.querySelector('#claims tbody tr:not([hidden]) a').click()")
+        await asyncio.sleep(2)
+        assert await tab.evaluate("document.querySelector('nav a').textContent") == "All claims"
+        pictures = "[...document.images].map((one) => one.complete && one.naturalWidth > 100)"
+        assert await tab.evaluate(pictures) == [True]
+        await tab.screenshot(folder / "claim.png")
+        assert not tab.errors, tab.errors
+        assert all(address.startswith(folder.resolve().as_uri()) for address in tab.requested), tab.requested
+        print(f"report: {len(whole)} claims sort by verdict, and each opens its page")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="where pages and screenshots go")
-    asyncio.run(look(parser.parse_args().folder))
+    folder = parser.parse_args().folder
+    asyncio.run(look(folder))
+    asyncio.run(report(folder / "report"))
     print("no error in any console, and no request to anywhere")
 
 
