@@ -172,3 +172,18 @@ def test_the_command_writes_a_page_beside_the_result_or_says_in_a_sentence_what_
             exploring.explore_command(["grokjax explore", *arguments])
         told = capsys.readouterr().err
         assert ended.value.code == 1 and said in told and len(told.splitlines()) == 1, told
+
+
+def test_a_grid_draws_and_tabulates_itself():
+    made = several()
+    chosen = made.isel(weight_decay=[0])
+    assert len(chosen.gj.curves(by="train_fraction").lines) == len(plot.curves(chosen, by="train_fraction").lines)
+    heat = made.gj.heatmap("steps_to_val_99", x="train_fraction", y="weight_decay")
+    assert heat.get_xlabel() == "train fraction (alpha)"
+    assert made.gj.crossings().get_ylabel() == "steps to 99 % accuracy"
+    assert made.gj.arrivals("train_fraction").get_xlabel() == "step"
+    assert made.gj.explore().html == explore(made).html
+    assert made.gj.tidy().equals(results.tidy(made))
+    assert made.gj.summary("weight_decay").equals(results.summary(made, "weight_decay"))
+    assert made.gj.grokked().equals(results.grokked(made))
+    plot.close()

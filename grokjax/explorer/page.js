@@ -116,11 +116,14 @@
     return size && size < 1e-3 ? value.toExponential(0) : `${+value.toPrecision(3)}`;
   }
 
+  const plural = (count) => `${count.toLocaleString("en")} run${count === 1 ? "" : "s"}`;
+
   // Places of values along an axis. "steps" is logarithmic from the decade of the first step after 0, and linear below.
   function scaleOf(kind, values) {
     const finite = values.filter((value) => Number.isFinite(value));
     const positive = finite.filter((value) => value > 0);
     const top = finite.reduce((a, b) => Math.max(a, b), -Infinity);
+    const alone = finite.every((value) => value === top) && finite.length ? () => [top] : null; // one tick for one value
     if (kind === "steps") {
       const edge = 10 ** Math.floor(Math.log10(positive.reduce((a, b) => Math.min(a, b), Infinity)) || 0);
       const high = Math.max(top, 2 * edge);
@@ -134,13 +137,13 @@
       const ends = positive.length ? [Math.log10(low), Math.log10(top)] : [0, 1];
       const pad = Math.max(0.03 * (ends[1] - ends[0]), 0.02);
       const value = (p) => 10 ** p;
-      const ticks = (a, b) => decades(value(a), value(b), 0);
+      const ticks = alone ?? ((a, b) => decades(value(a), value(b), 0));
       return { place: (v) => (v > 0 ? Math.log10(v) : NaN), value, low: ends[0] - pad, high: ends[1] + pad, ticks };
     }
     const low = finite.reduce((a, b) => Math.min(a, b), Infinity);
     const [a, b] = kind === "percent" ? [0, 1] : kind === "plain steps" ? [0, top] : finite.length ? [low, top] : [0, 1];
     const pad = kind === "plain steps" ? 0 : 0.02 * (b - a) || 0.5;
-    return { place: (v) => v, value: (p) => p, low: a - pad, high: b + pad, ticks: even };
+    return { place: (v) => v, value: (p) => p, low: a - pad, high: b + pad, ticks: (kind === "linear" && alone) || even };
   }
 
   function decades(low, high, least) {
@@ -302,14 +305,13 @@
     const of = kind === "percent" ? quantity.name : `${quantity.name} ${scale.low} ${scale.high}`;
     ranged(figure, "y", of, kind, scale, quantity.name.endsWith("loss") ? `${quantity.label} (nats)` : quantity.label);
     shown.steps = steps;
-    const count = `${runs.length} run${runs.length === 1 ? "" : "s"}`;
     const key = parts.filter((part) => part).map((part) => `${swatch(look.parts[part].color)}${look.parts[part].label}`);
-    const band = data.places[runs.length] ? ", band: 95 % interval of the median" : "";
-    const thick = runs.length > 1 && !state.seed ? `, thin; median, bold${band}` : "";
+    const band = data.places[runs.length] ? " with its 95 % interval (band)" : "";
+    const several = runs.length > 1 && !state.seed;
+    const lead = several ? `${runs.length} runs (thin) and their median (bold)${band}.` : plural(runs.length);
     byId("curves-key").innerHTML = key.join(" &nbsp; ");
-    byId("curves-note").textContent = runs.length
-      ? `${count}${thick}. Lines end with their run${thick ? "; the median carries the last value of a run on" : ""}.`
-      : "No run of this cell has run.";
+    const ends = several ? " A line ends where its run ended; the median keeps the last value of runs that ended." : "";
+    byId("curves-note").textContent = runs.length ? lead + ends : "No run of this cell has run yet.";
   }
 
   const swatch = (color) => `<span class="swatch" style="background:${color}"></span>`;
@@ -365,12 +367,14 @@
     tick(bar, ticks.map((v) => [scale.place(v), tickText(v, kind)]));
     const pooled = seeds.filter((i) => i !== state.across && i !== state.up && sizes[i] > 1);
     const fixed = settings.filter((i) => i !== state.across && i !== state.up && sizes[i] > 1);
-    const told = [pooled.length ? "Median of the runs of a cell." : "One run a cell."];
-    if (fixed.length) told.push(`At ${fixed.map((i) => `${axes[i].label} ${axes[i].values[state.at[i]]}`).join(", ")}.`);
-    if (never.x.length) told.push("Hatched: never reached.");
-    if (columns.color.includes(look.not_run)) told.push("Grey: not run.");
-    byId("map-note").textContent = `${told.join(" ")} A click shows the curves of a cell.`;
+    const notes = [pooled.length ? "Each cell is the median of its runs." : "Each cell is one run."];
+    if (fixed.length) notes.push(`Here ${fixed.map((i) => `${axes[i].label} ${axes[i].values[state.at[i]]}`).join(", ")}.`);
+    if (never.x.length) notes.push("Hatched: never reached.");
+    if (columns.color.includes(look.not_run)) notes.push("Grey: not run.");
+    byId("map-note").textContent = `${notes.join(" ")} Click a cell to see its curves.`;
   }
+
+  const cut = (text) => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
 
   const pushed = (columns, values) => Object.values(columns).forEach((column, i) => column.push(values[i]));
 
@@ -379,13 +383,13 @@
     const range = figure[`${which}_range`];
     const end = axis.values.length;
     range.setv({ start: 0, end, reset_start: 0, reset_end: end });
-    const letters = axis.values.reduce((sum, value) => sum + value.length + 2, 0);
+    const letters = axis.values.reduce((sum, value) => sum + cut(value).length + 2, 0);
     const every = Math.max(1, Math.ceil(end / 20));
     const shownAt = axis.values.map((_, i) => i).filter((i) => i % every === 0);
     const drawn = figure[which === "x" ? "below" : "left"][0];
     const slant = which === "x" && (7 * letters) / every > (figure.inner_width || 300) ? 0.7 : "horizontal";
     drawn.setv({ axis_label: axis.label, major_label_orientation: slant });
-    tick(drawn, shownAt.map((i) => [i + 0.5, axis.values[i]]));
+    tick(drawn, shownAt.map((i) => [i + 0.5, cut(axis.values[i])]));
   }
 
   // ---- times ----------------------------------------------------------------------------------------------------
@@ -438,14 +442,14 @@
       const p = Number.isFinite(one.p) ? `, p = ${one.p < 1e-3 ? one.p.toExponential(1) : +one.p.toPrecision(2)}` : "";
       const never = one.never ? `, ${one.never} never` : "";
       button.innerHTML = swatch(one.color);
-      button.append(`${one.label} (${one.runs} run${one.runs === 1 ? "" : "s"}${never}${p})`);
+      button.append(`${one.label} (${plural(one.runs)}${never}${p})`);
       if (state.by !== null) button.onclick = () => pick({ at: { [state.by]: one.place }, seed: false });
       return button;
     }));
     const tested = key.some((one) => Number.isFinite(one.p));
     byId("times-note").textContent =
-      "1 minus Kaplan and Meier's estimate; a tick is a run that never got there, censored at its last step." +
-      (bands.xs.length ? " Band: pointwise 95 % limits." : "") +
+      "One minus the Kaplan-Meier estimate. A tick marks a run that had not reached 99 % when it ended (censored)." +
+      (bands.xs.length ? " Band: pointwise 95 % interval." : "") +
       (tested ? ` p: log-rank test against ${axis.label} ${axis.values[0]}.` : "");
   }
 
@@ -501,7 +505,7 @@
     options.forEach(([value, text]) => list.append(element("option", { value, textContent: text })));
     list.value = chosen;
     list.onchange = () => onPick(Number(list.value));
-    return element("label", { htmlFor: id }, `${label} `, list);
+    return element("label", { htmlFor: id, hidden: !options.length }, `${label} `, list);
   }
 
   function buildControls() {
@@ -538,8 +542,9 @@
     );
     const total = data.status.filter((_, run) => ran(run)).length;
     const shape = axes.map((axis) => `${axis.label} (${axis.values.length})`).join(" × ");
-    const of = total < numRuns ? ` of ${numRuns.toLocaleString("en")}` : "";
-    byId("summary").textContent = `${total.toLocaleString("en")}${of} runs${shape ? `: ${shape}` : ""}`;
+    const of = total < numRuns ? `${total.toLocaleString("en")} of ` : "";
+    byId("summary").textContent = `${of}${plural(numRuns)}${shape ? `: ${shape}` : ""}`;
+    byId("map-panel").hidden = !data.numbers.length || numRuns === 1;
     Object.entries(data.config).forEach(([name, text]) =>
       byId("config").lastElementChild.append(element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: text }))));
     byId("config").hidden = !Object.keys(data.config).length;

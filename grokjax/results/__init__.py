@@ -3,6 +3,7 @@
 Nothing here needs JAX.
 """
 
+from grokjax.results.accessor import OfGrid
 from grokjax.results.archives import MOST_META, remove_unfinished
 from grokjax.results.datasets import filled, load, peek, to_dataset
 from grokjax.results.files import read, write
@@ -14,6 +15,7 @@ from grokjax.results.values import READS, REQUIRED, SCHEMA, STATUSES, UNFINISHED
 __all__ = [
     "DELAYED_RISE",
     "MOST_META",
+    "OfGrid",
     "READS",
     "REQUIRED",
     "ResultError",
