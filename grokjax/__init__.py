@@ -28,7 +28,7 @@ _HOME = {
     "summary": "grokjax.results",
     "format_summary": "grokjax.results",
 }
-_MODULES = ("losses", "models", "optimizers", "plot", "results", "tasks", "training")
+_MODULES = ("losses", "models", "optimizers", "plot", "results", "runs", "tasks")
 
 __all__ = [*_HOME, *_MODULES]
 

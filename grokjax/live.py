@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from grokjax import losses, results, training
+from grokjax import losses, results, runs
 from grokjax.config import STREAMS, Config, ConfigError, settings
 from grokjax.models import Decoder
 from grokjax.optimizers import AdamW
@@ -56,8 +56,8 @@ class LiveRun:
           rows: of the table; None: all, in order.
         """
         rows = np.arange(self.table.num_examples) if rows is None else np.asarray(rows)
-        program = training.Program.of(self.config, self.table)
-        values, arrays = training.RunValues.of(self.config), training.TableArrays.of(self.table, program)
+        program = runs.Program.of(self.config, self.table)
+        values, arrays = runs.RunValues.of(self.config), runs.TableArrays.of(self.table, program)
         return _logits(program, values, arrays, self.params if params is None else params, rows)
 
     def loss(self, params=None, rows: str = "train", dtype: str | None = None) -> Float[Array, ""]:
@@ -106,19 +106,19 @@ def _logits(program, values, examples, params, rows):
     """The logits of a run at rows of its table, compiled once for all runs of one program."""
 
     def initial(tokens):
-        held = training.init_variables(program.model, program.precision, values.seeds["init"], tokens)
-        return training.scaled(held["params"], values.init_scale)
+        held = runs.init_variables(program.model, program.precision, values.seeds["init"], tokens)
+        return runs.scaled(held["params"], values.init_scale)
 
     first = initial(examples.inputs[:1]) if program.centred else None
-    state = training.RunState(params, {}, None, first, None, None, {}, None)
+    state = runs.RunState(params, {}, None, first, None, None, {}, None)
     with jax.default_matmul_precision(program.precision):
-        return training.logits(program, values, examples, state, examples.inputs[rows], rows)[0]
+        return runs.logits(program, values, examples, state, examples.inputs[rows], rows)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _split(split_by, values, examples):
     """The rows of a table in the order of a run's split, and their labels as the run sees them."""
-    return training.init_rows(split_by, values, examples)
+    return runs.init_rows(split_by, values, examples)
 
 
 def _identity(run: Run, earlier) -> str:
@@ -167,10 +167,10 @@ def open_run(
             "Pass what you gave to the sweep, such as model=Mine()."
         )
     table = config.task.table()
-    program = training.Program.of(config, table)
-    values, arrays_of = training.RunValues.of(config), training.TableArrays.of(table, program)
+    program = runs.Program.of(config, table)
+    values, arrays_of = runs.RunValues.of(config), runs.TableArrays.of(table, program)
     tokens = jax.ShapeDtypeStruct((1, table.inputs.shape[1]), jnp.int32)
-    start = functools.partial(training.init_variables, program.model, program.precision, values.seeds["init"])
+    start = functools.partial(runs.init_variables, program.model, program.precision, values.seeds["init"])
     held = jax.eval_shape(start, tokens)
     if more := sorted(set(held) - {"params"}):
         raise ResultError(

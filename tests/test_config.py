@@ -18,6 +18,7 @@ from grokjax.config import (
     PROGRAM,
     RUN,
     SENTENCES,
+    STREAMS,
     VALUE_SENTENCES,
     Config,
     ConfigError,
@@ -38,7 +39,6 @@ from grokjax.models import MODELS, Decoder
 from grokjax.optimizers import OPTIMIZERS, Adam, AdamW, RmsProp, Sgd, SgdMomentum
 from grokjax.sweeps.grid import COMPONENTS
 from grokjax.tasks import TASKS, Digits, Mixture, Modular
-from grokjax.training import STREAMS
 
 
 def config(modulus=10, **changed):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import reference
 
-from grokjax import losses, metrics, training
+from grokjax import losses, metrics, runs
 from grokjax.config import Config, ConfigError
 from grokjax.models import Decoder, Mlp
 from grokjax.optimizers import Sgd
+from grokjax.runs import Program, RunValues, TableArrays
 from grokjax.tasks import Mixture, modular
-from grokjax.training import Program, RunValues, TableArrays
 
 
 def config(**changed):
@@ -61,7 +61,7 @@ class Run:
 
 @functools.cache
 def _compiled(program):
-    return tuple(jax.jit(functools.partial(f, program)) for f in (training.init_run, training.train_chunk))
+    return tuple(jax.jit(functools.partial(f, program)) for f in (runs.init_run, runs.train_chunk))
 
 
 def norm(leaves):
@@ -248,7 +248,7 @@ def test_a_user_s_metrics_are_told_what_they_ask_for_by_name():
 
 
 def evaluated_at_once(program, values, arrays):
-    return training.evaluate(program, values, arrays, training.init_run(program, values, arrays))
+    return runs.evaluate(program, values, arrays, runs.init_run(program, values, arrays))
 
 
 @pytest.mark.parametrize(

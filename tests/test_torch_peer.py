@@ -14,10 +14,10 @@ from tiny import tiny
 import grokjax as gj
 from grokjax.config import ConfigError
 from grokjax.experiments.speed import torch_peer
+from grokjax.runs import RunValues, batch_of
 from grokjax.sweeps.engine import make_groups
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.programs import initial_state
-from grokjax.training import RunValues, batch_of
 
 
 def grouped(config):

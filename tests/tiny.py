@@ -3,7 +3,7 @@
 import numpy as np
 
 import grokjax as gj
-from grokjax.training import METRICS
+from grokjax.runs import METRICS
 
 
 def tiny(**changes):

@@ -25,11 +25,11 @@ import numpy as np
 
 from grokjax import models, optimizers
 from grokjax.config import Config, ConfigError, settings
+from grokjax.runs import Program, RunValues, batch_of
 from grokjax.sweeps.devices import cores
 from grokjax.sweeps.engine import Group
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.programs import initial_state
-from grokjax.training import Program, RunValues, batch_of
 
 WORKER = Path(__file__).resolve().parent / "torch_worker.py"
 

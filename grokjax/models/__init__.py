@@ -7,7 +7,7 @@ own need declare no more than its tokens and `train`. Attention is differentiate
 from grokjax.models.decoder import Decoder
 from grokjax.models.encoder_decoder import EncoderDecoder
 from grokjax.models.export import to_transformer_lens
-from grokjax.models.fitting import check_logits, fitted
+from grokjax.models.fitting import call_arguments, check_logits, fitted
 from grokjax.models.lstm import Lstm
 from grokjax.models.pooled import Mlp, ResNet
 
@@ -18,6 +18,7 @@ __all__ = [
     "Lstm",
     "Mlp",
     "ResNet",
+    "call_arguments",
     "check_logits",
     "fitted",
     "to_transformer_lens",

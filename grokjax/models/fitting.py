@@ -52,6 +52,11 @@ def fitted(model, table: Table):
     )
 
 
+def call_arguments(kind: type) -> frozenset[str]:
+    """The arguments that the `__call__` of a kind of model takes."""
+    return frozenset(inspect.signature(kind.__call__).parameters)
+
+
 def check_logits(model: nn.Module, table: Table) -> None:
     """Checks, without computing anything, that a fitted model returns logits that the table's labels can be held to.
 
@@ -100,7 +105,7 @@ ROWS = 2
 def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str, bool]:
     """The shape and dtype a model returns for `ROWS` rows of tokens, or None and a type; whether it has parameters."""
     tokens = jax.ShapeDtypeStruct((ROWS, length), jnp.int32)
-    train = {"train": False} if "train" in inspect.signature(type(model).__call__).parameters else {}
+    train = {"train": False} if "train" in call_arguments(type(model)) else {}
 
     def logits(tokens):
         streams = dict(zip(("params", "dropout"), jax.random.split(jax.random.key(0)), strict=True))

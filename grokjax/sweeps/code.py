@@ -25,15 +25,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from grokjax import metrics, training
+from grokjax import metrics, runs
 from grokjax.config import PROGRAM, Config, settings
 from grokjax.models import MODELS, fitting
 from grokjax.optimizers import OPTIMIZERS
+from grokjax.runs import Program, RunState, RunValues, TableArrays
 from grokjax.source import source_hash
 from grokjax.sweeps.programs import check
 from grokjax.tasks import TASKS, custom
 from grokjax.tasks.table import Table
-from grokjax.training import Program, RunState, RunValues, TableArrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +102,7 @@ def codes_of(program: Program, config: Config, table: Table, static: Mapping[str
     arrays, values = TableArrays.of(table, program), RunValues.of(config)
     check(program, values, arrays)
     shapes = jax.tree.map(_shape, (values, arrays))
-    state = jax.eval_shape(functools.partial(training.init_run, program), *shapes)
+    state = jax.eval_shape(functools.partial(runs.init_run, program), *shapes)
     given = program, *shapes, state
     pieces = []
     if type(program.model) not in MODELS.values():
@@ -155,15 +155,15 @@ def _model(program: Program, values: RunValues, table: TableArrays, state: RunSt
     rows = None if program.stream is not None else rows
 
     def initial(seed, inputs):
-        return training.init_variables(program.model, program.precision, seed, inputs)
+        return runs.init_variables(program.model, program.precision, seed, inputs)
 
     def evaluated(values, table, state, inputs, rows):
-        return training.logits(program, values, table, state, inputs, rows)
+        return runs.logits(program, values, table, state, inputs, rows)
 
     def trained(values, table, state, inputs, rows, counts, seed):
         def forward(params):
             replaced, key = state._replace(params=params), jax.random.key(seed)
-            return training.logits(program, values, table, replaced, inputs, rows, counts, key)
+            return runs.logits(program, values, table, replaced, inputs, rows, counts, key)
 
         z, backward, variables = jax.vjp(forward, state.params, has_aux=True)
         return z, variables, backward(z)
@@ -218,7 +218,7 @@ def _metrics(program: Program, values: RunValues, table: TableArrays, state: Run
     watched = tuple((name, recorders.get(name, metric)) for name, metric in program.metrics)
     evaluated = dataclasses.replace(program, metrics=watched)
     with jax.default_matmul_precision(program.precision):
-        jax.eval_shape(functools.partial(training.evaluate, evaluated), values, table, state)
+        jax.eval_shape(functools.partial(runs.evaluate, evaluated), values, table, state)
         return {name: _metric(metric, given[name]) for name, metric in users.items()}
 
 

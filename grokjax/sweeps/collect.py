@@ -8,11 +8,11 @@ import numpy as np
 
 from grokjax import metrics, results
 from grokjax.analysis.crossings import LEVELS, crossing
-from grokjax.config import Config, ConfigError, settings
+from grokjax.config import STREAMS, Config, ConfigError, settings
+from grokjax.runs import METRICS
 from grokjax.sweeps import code
 from grokjax.sweeps.engine import Record
 from grokjax.sweeps.grid import COMPONENTS, Grid, Run, describe
-from grokjax.training import METRICS, STREAMS
 
 
 def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) -> tuple[dict, dict]:

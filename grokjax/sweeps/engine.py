@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import jax
 import numpy as np
 
+from grokjax.runs import Program, RunValues, TableArrays
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.sweeps.tables import Tables
 from grokjax.tasks.table import Table
-from grokjax.training import Program, RunValues, TableArrays
 
 ACCELERATOR_WIDTHS = (8, 32, 128, 512)
 """Lanes that are tried in turn on a device that is no CPU, unless told otherwise."""

@@ -8,13 +8,13 @@ import jax
 import numpy as np
 
 from grokjax.config import ConfigError
+from grokjax.runs import EVALUATION_ROWS
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import Group, widths
 from grokjax.sweeps.grid import Grid, Run
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.sweeps.progress import clock
 from grokjax.sweeps.tables import size
-from grokjax.training import EVALUATION_ROWS
 
 TYPICAL_SHARE = 0.5
 """Share of the matrix-multiply peak that the estimated time assumes."""

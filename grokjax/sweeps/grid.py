@@ -28,11 +28,11 @@ from grokjax.config import (
 )
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS, Custom
+from grokjax.runs import Program
 from grokjax.sweeps.code import Code, codes_of, forget, has_users_code, static_part
 from grokjax.sweeps.provenance import versions
 from grokjax.sweeps.tables import Tables
 from grokjax.tasks import TASKS
-from grokjax.training import Program
 
 MOST_RUNS = 1_000_000
 """Runs that a grid may have."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from grokjax.analysis.crossings import stop_step
 from grokjax.config import ConfigError, evaluated_steps
+from grokjax.runs import Measured, Program, RunState, RunValues, TableArrays
 from grokjax.sweeps.grid import Run
 from grokjax.sweeps.programs import Compiled, initial_state, state_shapes
-from grokjax.training import Measured, Program, RunState, RunValues, TableArrays
 
 FIRST_STEPS, LONGEST_SECONDS = 100, 2.0
 """Steps of the first dispatch at most, and seconds of the others, roughly, whatever the evaluation interval: then the

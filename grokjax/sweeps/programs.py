@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from grokjax import optimizers, training
+import grokjax
+from grokjax import optimizers, runs
 from grokjax.config import ConfigError
-from grokjax.training import Program, RunState, RunValues, TableArrays
+from grokjax.runs import Program, RunState, RunValues, TableArrays
 
 compilations = 0
 """How often a program has been compiled (or read from the persistent cache) in this process."""
@@ -52,8 +53,8 @@ def check(program: Program, values: RunValues, table: TableArrays) -> None:
         return
     told = np.int32(1), np.bool_(True), np.bool_(True)
     with _explaining(program):
-        state = jax.eval_shape(functools.partial(training.init_run, program), values, table)
-        jax.eval_shape(functools.partial(training.train_chunk, program), values, table, state, *told)
+        state = jax.eval_shape(functools.partial(runs.init_run, program), values, table)
+        jax.eval_shape(functools.partial(runs.train_chunk, program), values, table, state, *told)
 
 
 @contextlib.contextmanager
@@ -67,7 +68,7 @@ def _explaining(program: Program):
         if not program.users_code:
             raise
         frames = traceback.extract_tb(error.__traceback__)
-        ours = str(Path(training.__file__).parent), "site-packages", "dist-packages"
+        ours = str(Path(grokjax.__file__).parent), "site-packages", "dist-packages"
         places = [f" ({f.filename}:{f.lineno})" for f in frames if not any(name in f.filename for name in ours)]
         first_line = str(error).strip().partition("\n")[0].removesuffix(".")
         if first_line.endswith(":"):  # what differs is told below
@@ -88,7 +89,7 @@ def _hint(error: Exception, frames: traceback.StackSummary) -> str:
             )
         return " Values are traced: use jax.numpy, and jnp.where in place of if."
     named = {frame.name for frame in frames}
-    if isinstance(error, TypeError) and "keyword" in str(error) and "train_step" in named and "loss" not in named:
+    if isinstance(error, TypeError) and "keyword" in str(error) and "train_step" in named and "batch_loss" not in named:
         return (
             f" An update may ask for {', '.join(optimizers.EXTRA_ARGUMENTS)}; one that takes none of them goes into a "
             "chain as optax.GradientTransformation(it.init, it.update)."
@@ -138,7 +139,7 @@ def _of_shapes(structure, leaves):
 @functools.cache
 def _state_shapes(program: Program, structure, leaves) -> RunState:
     with _explaining(program):
-        return jax.eval_shape(functools.partial(training.init_run, program), *_of_shapes(structure, leaves))
+        return jax.eval_shape(functools.partial(runs.init_run, program), *_of_shapes(structure, leaves))
 
 
 def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:
@@ -150,11 +151,9 @@ def initial_state(program: Program, values: RunValues, table: TableArrays, devic
     """
     lean = table._replace(inputs=table.inputs[:1], prefixes=None)
     with _initialising:
-        rows = _jitted(training.init_rows, program.split_by)(values._replace(hyper={}), lean)
-        variables = _jitted(training.init_variables, program.model, program.precision)(
-            values.seeds["init"], lean.inputs
-        )
-        state = _jitted(training.begin, program)(values, rows, variables)
+        rows = _jitted(runs.init_rows, program.split_by)(values._replace(hyper={}), lean)
+        variables = _jitted(runs.init_variables, program.model, program.precision)(values.seeds["init"], lean.inputs)
+        state = _jitted(runs.begin, program)(values, rows, variables)
     return state if device == jax.local_devices()[0] else jax.device_put(state, device)
 
 
@@ -222,7 +221,7 @@ def forget() -> None:
 def _compile(program, structure, leaves, lanes, device) -> Compiled:
     global compilations
     (values, table), state = _of_shapes(structure, leaves), _state_shapes(program, structure, leaves)
-    advance = functools.partial(training.train_chunk, program)
+    advance = functools.partial(runs.train_chunk, program)
     if lanes > 1:
         advance = jax.vmap(advance, in_axes=(0, None, 0, None, None, 0))
         values, state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), (values, state))

@@ -18,11 +18,11 @@ from grokjax.cli import drawing, reporting  # noqa: E402
 from grokjax.cli.places import reference, results_in  # noqa: E402
 from grokjax.config import evaluated_steps  # noqa: E402
 from grokjax.experiments.pku import minimum_norm  # noqa: E402
+from grokjax.runs import METRICS, Program, RunValues  # noqa: E402
 from grokjax.study import find  # noqa: E402
 from grokjax.sweeps import collect  # noqa: E402
 from grokjax.sweeps.engine import Record  # noqa: E402
 from grokjax.sweeps.grid import make_grid  # noqa: E402
-from grokjax.training import METRICS, Program, RunValues  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = {name: find(name) for name in catalogue.experiments()}

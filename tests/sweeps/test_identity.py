@@ -15,9 +15,9 @@ import pytest
 from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
+from grokjax.runs import Program
 from grokjax.sweeps import code, grid
 from grokjax.sweeps.grid import Run, describe, make_grid
-from grokjax.training import Program
 
 
 def run_id(**changed):

@@ -10,8 +10,8 @@ from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.analysis.crossings import stop_step
+from grokjax.runs import METRICS
 from grokjax.sweeps import devices, engine, programs
-from grokjax.training import METRICS
 
 
 @pytest.fixture(scope="module", autouse=True)

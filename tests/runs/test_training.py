@@ -8,13 +8,13 @@ import pytest
 import reference
 from reference import EPSILON
 
-from grokjax import training
-from grokjax.config import Config
+from grokjax import runs
+from grokjax.config import STREAMS, Config
 from grokjax.models import Decoder
 from grokjax.optimizers import AdamW, Sgd
+from grokjax.runs import Program, RunValues, TableArrays, evaluation, init_run
 from grokjax.tasks import modular
 from grokjax.tasks.splits import batch_positions
-from grokjax.training import Program, RunValues, TableArrays, init_run
 
 MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -41,7 +41,7 @@ def parts(told):
 @functools.cache
 def compiled(program, lanes=None):
     """The jitted `init_run` and `train_chunk` of a program, for one run or mapped over several."""
-    init, chunk = (functools.partial(function, program) for function in (init_run, training.train_chunk))
+    init, chunk = (functools.partial(function, program) for function in (init_run, runs.train_chunk))
     if lanes:
         init, chunk = jax.vmap(init, (0, None)), jax.vmap(chunk, (0, None, 0, None, None, None))
     return jax.jit(init), jax.jit(chunk)
@@ -97,8 +97,8 @@ def test_each_stream_can_be_pinned_alone():
 
 def test_streams_of_equal_seeds_have_different_keys():
     values = RunValues.of(config(seed=3))
-    keys = {tuple(jax.random.key_data(training.stream_key(values, name)).tolist()) for name in training.STREAMS}
-    assert len(keys) == len(training.STREAMS)
+    keys = {tuple(jax.random.key_data(runs.stream_key(values, name)).tolist()) for name in STREAMS}
+    assert len(keys) == len(STREAMS)
 
 
 def test_the_batch_seed_changes_the_batches():
@@ -165,11 +165,11 @@ def check_metrics(metrics, told, state):
 
 @pytest.mark.parametrize("block_rows", [2048, 10])
 def test_the_metrics_are_those_counted_by_hand(block_rows, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATION_ROWS", block_rows)
+    monkeypatch.setattr(evaluation, "EVALUATION_ROWS", block_rows)
     told = config(train_fraction=0.36)
     state, _ = advanced(config(), begun(told), 30, evaluates=False)
     program, values, table = parts(told)
-    evaluate = jax.jit(functools.partial(training.evaluate, program))
+    evaluate = jax.jit(functools.partial(runs.evaluate, program))
     measured = evaluate(values, table, state)
     metrics = np.array([measured[name] for name in MEASURED])
     check_metrics(metrics, told, state)
@@ -233,7 +233,7 @@ def batch_rows(program, values, state, step):
 
 def batch_rows_of(program, values, state, step):
     """The rows of the table that a step trains on, and whether they count."""
-    key = training.stream_key(values, "batch")
+    key = runs.stream_key(values, "batch")
     places, counts = batch_positions(program.batch_rule, key, step, values.num_train, program.batch_rows)
     return state.order[places], counts
 
@@ -247,7 +247,7 @@ def test_another_value_of_a_run_does_not_recompile():
     def run(values, table, num_steps):
         traces.append(None)
         state = init_run(program, values, table)
-        return training.train_chunk(program, values, table, state, num_steps, jnp.bool_(True), jnp.bool_(True))
+        return runs.train_chunk(program, values, table, state, num_steps, jnp.bool_(True), jnp.bool_(True))
 
     for changed in (
         dict(seed=5),
