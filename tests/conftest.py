@@ -31,12 +31,16 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # Their dataclasses, and `sweep`, convert what they are given, such as the words of a command line, to the kind they
 # declare.
 CONVERTING = {
+    "grokjax.config.execution",
     "grokjax.config.run",
     "grokjax.models.decoder",
     "grokjax.models.encoder_decoder",
     "grokjax.models.lstm",
     "grokjax.models.pooled",
-    "grokjax.optimizers",
+    "grokjax.optimizers.base",
+    "grokjax.optimizers.chains",
+    "grokjax.optimizers.muon",
+    "grokjax.optimizers.users",
     "grokjax.sweeps",
     "grokjax.tasks.custom",
     "grokjax.tasks.digits",
