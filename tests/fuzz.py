@@ -24,7 +24,7 @@ from grokjax.cli.training import sweep_command as main
 from grokjax.config import OTHER_NAMES, OTHER_VALUES, SENTENCES
 from grokjax.sweeps import devices, forecast
 from grokjax.sweeps.grid import COMPONENTS
-from grokjax.sweeps.ongoing import Ongoing
+from grokjax.sweeps.training import Training
 
 LONGEST = 30
 """Seconds after which an attempt hangs."""
@@ -213,7 +213,7 @@ def tried(call, errors, refused, folder: Path) -> str:
     signal.alarm(LONGEST)
     try:
         with (
-            mock.patch.object(Ongoing, "train", begins),
+            mock.patch.object(Training, "train", begins),
             mock.patch.object(forecast, "make", _needs),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

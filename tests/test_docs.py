@@ -8,8 +8,8 @@ import pytest
 
 from grokjax import catalogue
 from grokjax.cli.flags import base_config, parse
-from grokjax.sweeps.grid import make_grid
 from grokjax.runs import Program, RunValues
+from grokjax.sweeps.grid import make_grid
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("experiments/*/README.md"))]

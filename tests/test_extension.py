@@ -28,7 +28,8 @@ from grokjax.cli.training import sweep_command
 from grokjax.config import SWEEP_KEYWORDS
 from grokjax.sweeps import forecast, programs
 from grokjax.sweeps import grid as grid_module
-from grokjax.sweeps.ongoing import Ongoing
+from grokjax.sweeps.inventory import Inventory
+from grokjax.sweeps.training import Training
 
 
 def my_filter(lamb):
@@ -285,8 +286,8 @@ def accepted(monkeypatch, *given, **keywords):
     """The configurations of the runs that a sweep would train; nothing is compiled or trained."""
     asked = []
     monkeypatch.setattr(forecast, "make", lambda grid, runs, groups, where, lanes: where)
-    monkeypatch.setattr(Ongoing, "train", lambda self, groups, **told: asked.append(told))
-    monkeypatch.setattr(Ongoing, "dataset", lambda self: [run.config for run in self.runs])
+    monkeypatch.setattr(Training, "train", lambda self, groups: asked.append(self.execution))
+    monkeypatch.setattr(Inventory, "dataset", lambda self: [run.config for run in self.request.runs])
     return gj.sweep(*given, progress=False, **keywords), asked[0]
 
 
@@ -322,9 +323,9 @@ def test_a_generator_is_an_axis_and_one_without_end_is_refused(monkeypatch):
 @pytest.mark.parametrize("number", [np.int64(2), np.array(2), jnp.int32(2), Fraction(2), Decimal(2), 2.0, np.uint8(2)])
 def test_a_number_of_any_kind_is_that_number(number, monkeypatch):
     keywords = dict(seed=number, lanes=number, num_devices=1, checkpoint_minutes=number)
-    configs, told = accepted(monkeypatch, tiny(hold_steps=number), **keywords)
+    configs, execution = accepted(monkeypatch, tiny(hold_steps=number), **keywords)
     assert configs == [tiny(hold_steps=2, seed=2)] and type(configs[0].seed) is int
-    assert told["lanes"] == 2 and told["seconds"] == 120.0
+    assert execution.lanes == 2 and execution.checkpoint_minutes == 2.0
 
 
 def test_a_float_of_few_bits_is_the_decimal_that_it_was_made_from(monkeypatch):

@@ -1,15 +1,15 @@
 """The flags of a command that trains, draws on every setting there is, and reads them into typed values."""
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from grokjax import __version__
 from grokjax.cli.values import metric, number, parse_values, parse_variants, variant_words
-from grokjax.config import OTHER_NAMES, Config, ConfigError, folded, own_name, settings, unknown_name
+from grokjax.config import OPTIONS, OTHER_NAMES, Config, ConfigError, folded, own_name, settings, unknown_name
 from grokjax.messages import show
-from grokjax.sweeps import CHECKPOINT_MINUTES
 from grokjax.sweeps.grid import COMPONENTS, component
 
 LONGEST_NAME = 100
@@ -23,22 +23,12 @@ SWEEP_FLAGS = {
     "zip": "names whose values advance together, as one axis: a,b or several groups a,b;c,d",
     "variant": "an axis of labelled configurations: 'label: name=value name=value; label: ...'",
     "metrics": "what to measure besides loss and accuracy: names below, or file.py:function; a,b for several",
-    "out": "the result file, an .npz; its missing runs are trained",
-    "lanes": "runs that advance together on a device; default: 1 on a CPU, on an accelerator as measured",
-    "num_devices": "devices, of a CPU cores, that train; default: all",
-    "snapshots": "times, log-spaced, that a run's parameters are kept at most",
-    "process_id": "which of several processes this is, from 0; default: as SLURM, Open MPI or PMI say",
-    "num_processes": "how many share the sweep through the folder of --out; default: likewise, or 1",
-    "coordinator": "host:port, or auto: have all processes meet by jax.distributed first, as pods of TPUs need",
-    "checkpoint_minutes": f"between two times that all is saved as far as it is; default: {CHECKPOINT_MINUTES:g}",
+    **{name: option.metadata["help"] for name, option in OPTIONS.items() if option.metadata["kind"] is not bool},
 }
+"""The flags of a sweep that are no settings, with their help."""
 
-SWEEP_SWITCHES = {
-    "overwrite": "start anew whatever --out holds",
-    "dry_run": "print the grid and what it needs, and train nothing",
-    "progress": "show progress",
-    "keep_checkpoints": "leave the checkpoints of the runs under way when all have ended",
-}
+SWEEP_SWITCHES = {name: option.metadata["help"] for name, option in OPTIONS.items() if option.metadata["kind"] is bool}
+"""Those that are on or off."""
 
 NOTHING: Mapping = {}
 
@@ -94,20 +84,48 @@ def all_settings(kinds: Kinds = COMPONENTS) -> dict[str, Any]:
     return known
 
 
-def _definitions(
-    presets: bool,
-    switches: Mapping[str, str],
-    texts: Mapping[str, str],
-    without: Collection[str],
-    known: Mapping,
-) -> flags.FlagValues:
+class Reader(flags.ArgumentParser):
+    """Reads the text of a flag as a value, by a function that raises ConfigError for what it cannot read."""
+
+    def __init__(self, read: Callable[[str], Any]):
+        self.read = read
+
+    def parse(self, argument: str) -> Any:
+        return self.read(argument)
+
+
+def _readers(known: Mapping[str, Any], presets: bool) -> dict[str, Callable[[str], Any]]:
+    """How the text of each flag is read.
+
+    Args:
+      known: the settings by name.
+      presets: whether the command has them, so that --variant may name their arms by id.
+    """
+    readers = {which: functools.partial(parse_values, which, kind=str) for which in COMPONENTS}
+    for name, field in known.items():
+        kind, optional = field.metadata["kind"], field.metadata["optional"]
+        readers[name] = functools.partial(parse_values, name, kind=kind, optional=optional)
+    for name, option in OPTIONS.items():
+        kind = option.metadata["kind"]
+        if kind is not bool:
+            readers[name] = str if kind is str else functools.partial(number, name, kind=kind)
+    return readers | {
+        "num_seeds": functools.partial(number, "num_seeds", kind=int),
+        "zip": lambda text: [[name.strip() for name in group.split(",")] for group in text.split(";")],
+        "variant": lambda text: _ids(text) if presets and ":" not in text else parse_variants(text, known),
+        "metrics": lambda text: [metric(name) for name in text.split(",")],
+        "preset": str,
+    }
+
+
+def _definitions(readers: Mapping[str, Callable[[str], Any]], switches: Collection[str]) -> flags.FlagValues:
+    """absl's flags, each read by its own reader; and those that are on or off."""
     values = flags.FlagValues()
-    for name in [*COMPONENTS, *known, *SWEEP_FLAGS, *texts, *(["preset"] if presets else [])]:
-        if name not in without:
-            flags.DEFINE_string(name, None, "", flag_values=values)
-    for name in (*SWEEP_SWITCHES, *switches, "help", "version"):
-        if name not in without:
-            flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
+    for name, read in readers.items():
+        # By keyword: absl keeps each reader that is made by position.
+        flags.DEFINE(Reader(read=read), name, None, "", flag_values=values)
+    for name in switches:
+        flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
     return values
 
 
@@ -136,32 +154,59 @@ def parse(
     Raises:
       ConfigError: for anything that cannot be read.
     """
+    switches = [n for n in (*SWEEP_SWITCHES, *switches, "help", "version") if n not in without]
+    left_out = {*without, *(() if presets else ["preset"])}
 
-    def defined(known):
-        values = _definitions(presets, switches, texts, without, known)
+    def defined(known, as_text=False):
+        readers = _readers(known, presets) | dict.fromkeys(texts, str)
+        values = _definitions({n: str if as_text else r for n, r in readers.items() if n not in left_out}, switches)
         return values, argv[:1] + [_ours(argument, values, known) for argument in argv[1:]]
 
-    settings_by_name = all_settings(kinds_of(_chosen_kinds(*defined(all_settings()))))
+    settings_by_name = all_settings(kinds_of(_chosen_kinds(*defined(all_settings(), as_text=True))))
     values, arguments = defined(settings_by_name)
-    known = set(values)
-    try:
-        rest = values(arguments)
-    except flags.UnrecognizedFlagError as error:
-        raise unknown_name("flag", error.flagname, known) from None
-    except flags.Error as error:
-        raise _unreadable(error) from None
+    rest = _filled(values, arguments)
     if len(rest) > 1:
-        name, equals, text = rest[1].partition("=")
-        meant = own_name(OTHER_NAMES.get(folded(name), name), known)
-        hint = f" Did you mean --{meant}{equals}{text}?" if meant in known else ""
-        raise ConfigError(f"{rest[1]!r} is not a flag.{hint} --help lists them.")
+        raise _not_a_flag(rest[1], values)
     if values.version:
         show(f"grokjax {__version__}")
         return None
+    given = _in_order(values, arguments)
+    options = {*OPTIONS, "zip", *switches, *texts}
+    return Given(
+        values={n: value for n, value in given.items() if n not in {*options, "metrics", "preset"}},
+        options={n: value for n, value in given.items() if n in options},
+        metrics=given.get("metrics"),
+        preset=given.get("preset"),
+    )
+
+
+def _not_a_flag(argument: str, known: flags.FlagValues) -> ConfigError:
+    name, equals, text = argument.partition("=")
+    meant = own_name(OTHER_NAMES.get(folded(name), name), known)
+    hint = f" Did you mean --{meant}{equals}{text}?" if meant in known else ""
+    return ConfigError(f"{argument!r} is not a flag.{hint} --help lists them.")
+
+
+def _in_order(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, Any]:
+    """The values that were given, in the order of the command line."""
     order = [argument.lstrip("-").partition("=")[0] for argument in arguments]
     given = {name: values[name].value for name in values if not values[name].using_default_value}
-    given = dict(sorted(given.items(), key=lambda item: order.index(item[0]) if item[0] in order else 0))
-    return _read(given, {*SWEEP_SWITCHES, *switches, *texts}, settings_by_name, presets)
+    return dict(sorted(given.items(), key=lambda item: order.index(item[0]) if item[0] in order else 0))
+
+
+def _filled(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+    """Reads the arguments into the flags; the program and what is no flag is left. ConfigError for what is wrong."""
+    known = set(values)
+    try:
+        return values(arguments)
+    except flags.UnrecognizedFlagError as error:
+        raise unknown_name("flag", error.flagname, known) from None
+    except flags.IllegalFlagValueError as error:
+        if isinstance(error.__context__, ConfigError):  # of a reader, which absl puts into other words
+            raise error.__context__ from None
+        raise _unreadable(error) from None
+    except flags.Error as error:
+        raise _unreadable(error) from None
 
 
 def _chosen_kinds(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, str]:
@@ -192,33 +237,6 @@ def _ours(argument: str, values: flags.FlagValues, known: Mapping[str, Any]) -> 
     if not equals and name in known and known[name].metadata["kind"] is bool:
         equals, text = "=", "true"
     return f"{dashes}{name}{equals}{text}"
-
-
-def _read(given: Mapping[str, Any], plain: set[str], known: Mapping[str, Any], presets: bool) -> Given:
-    """The texts of flags as values; what is `plain` is handed on. Where there are `presets`, arms are known by id."""
-    options: dict[str, Any] = {name: given[name] for name in plain if name in given}
-    values: dict[str, Any] = {}
-    for name, text in given.items():
-        if name in plain or name in ("metrics", "preset"):
-            continue
-        if name in ("lanes", "num_devices", "snapshots", "process_id", "num_processes"):
-            options[name] = number(name, text, int)
-        elif name == "checkpoint_minutes":
-            options[name] = number(name, text, float)
-        elif name in ("out", "coordinator"):
-            options[name] = text
-        elif name == "zip":
-            options["zip"] = [[n.strip() for n in group.split(",")] for group in text.split(";")]
-        elif name == "num_seeds":
-            values[name] = number(name, text, int)
-        elif name == "variant":
-            values["variant"] = _ids(text) if presets and ":" not in text else parse_variants(text, known)
-        elif name in COMPONENTS:
-            values[name] = parse_values(name, text, str)
-        else:
-            values[name] = parse_values(name, text, known[name].metadata["kind"], known[name].metadata["optional"])
-    metrics = [metric(name) for name in given["metrics"].split(",")] if "metrics" in given else None
-    return Given(values, options, metrics, given.get("preset"))
 
 
 def _ids(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings with their ranges, the configuration of one run, its schedule of evaluations.
+"""Settings with their ranges, the configuration of one run, its schedule of evaluations; how a sweep is carried out.
 
 Every setting has one name, which is at once the flag, the keyword of `grokjax.sweep` and the axis of a result.
 Each default is written once, where the setting is declared.
@@ -7,11 +7,11 @@ Each default is written once, where the setting is declared.
 from grokjax.config.components import (
     COMPONENT_HINTS,
     COMPONENT_METHODS,
-    SWEEP_KEYWORDS,
     check_component,
     nnx_advice,
     refusing,
 )
+from grokjax.config.execution import CHECKPOINT_MINUTES, OPTIONS, SWEEP_KEYWORDS, Execution
 from grokjax.config.names import (
     FEW,
     LONGEST_SHOWN,
@@ -59,11 +59,13 @@ from grokjax.config.values import (
 )
 
 __all__ = [
+    "CHECKPOINT_MINUTES",
     "COMPONENT_HINTS",
     "COMPONENT_METHODS",
     "Config",
     "ConfigError",
     "DEEPEST",
+    "Execution",
     "FEW",
     "FLOAT32_DIGITS",
     "FLOAT32_ERROR",
@@ -73,6 +75,7 @@ __all__ = [
     "LONGEST_SHOWN",
     "OTHER_NAMES",
     "OTHER_VALUES",
+    "OPTIONS",
     "PLAIN",
     "PROGRAM",
     "RUN",

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from grokjax.config.execution import SWEEP_KEYWORDS
 from grokjax.config.names import OTHER_NAMES, ConfigError, folded, shown, unknown_name
 from grokjax.config.settings import settings
 
@@ -33,26 +34,6 @@ def refusing(cls):
 
     cls.__init__ = init
     return cls
-
-
-SWEEP_KEYWORDS = (
-    "out",
-    "overwrite",
-    "dry_run",
-    "lanes",
-    "num_devices",
-    "zip",
-    "progress",
-    "snapshots",
-    "checkpoint_minutes",
-    "keep_checkpoints",
-    "process_id",
-    "num_processes",
-    "coordinator",
-    "num_seeds",
-    "variant",
-)
-"""Keywords of `grokjax.sweep` besides the settings."""
 
 
 def _not_made_of(cls, given: Mapping[str, Any], error: TypeError) -> str:

@@ -16,35 +16,20 @@ from typing import Any
 import xarray as xr
 
 from grokjax import results
-from grokjax.config import Config, ConfigError, checked, setting, shown
+from grokjax.config import CHECKPOINT_MINUTES, Config, ConfigError, Execution
 from grokjax.messages import say, show
 from grokjax.sweeps import code, collect, devices, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
-from grokjax.sweeps.grid import Run, make_grid
+from grokjax.sweeps.grid import Grid, Run, make_grid
+from grokjax.sweeps.inventory import Inventory
 from grokjax.sweeps.lock import owned
-from grokjax.sweeps.ongoing import Ongoing
-from grokjax.sweeps.processes import Parts
+from grokjax.sweeps.processes import Parts, Place
 from grokjax.sweeps.progress import Counted
+from grokjax.sweeps.request import Request
 from grokjax.sweeps.signals import Interrupted, Listening
+from grokjax.sweeps.training import Training
 
 __all__ = ["Interrupted", "sweep"]
-
-CHECKPOINT_MINUTES = 5.0
-"""Between two checkpoints, unless told otherwise."""
-
-KEYWORDS = {
-    "lanes": setting(None, "runs that advance together on a device", kind=int, low=1, high=10**9),
-    "num_devices": setting(None, "devices that train", kind=int, low=1, high=10**9),
-    "snapshots": setting(0, "times that a run's parameters are kept", low=0, high=10**9),
-    "checkpoint_minutes": setting(CHECKPOINT_MINUTES, "between two checkpoints", above=0.0, high=1e6),
-    "overwrite": setting(False, "whether the result is replaced"),
-    "dry_run": setting(False, "whether only the needs are printed"),
-    "progress": setting(True, "whether it is shown"),
-    "keep_checkpoints": setting(False, "whether they outlive the sweep"),
-    "process_id": setting(None, "which of several processes this is", kind=int, low=0, high=10**9),
-    "num_processes": setting(None, "processes that share the sweep", kind=int, low=1, high=10**9),
-}
-"""Keywords of `sweep` that are numbers or switches, with the ranges they are checked by."""
 
 
 def sweep(
@@ -66,6 +51,14 @@ def sweep(
     **values: Any,
 ) -> xr.Dataset | None:
     """Trains a grid of runs and returns its labelled result.
+
+        lay out the grid, and find out what there is of it already
+        if all runs have ended: return them
+        while the result is ours alone, and signals are listened to:
+            the missing runs, in groups that share a program; what they need
+            dry run: print that
+            one of several processes: train a share of them; the first joins all
+            otherwise: train them, and write the result
 
     Args:
       config: one run; what `values` do not say.
@@ -99,70 +92,68 @@ def sweep(
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP; all runs are saved as far as they had come.
     """
     devices.start()
-    given = dict(lanes=lanes, num_devices=num_devices, snapshots=snapshots, checkpoint_minutes=checkpoint_minutes)
-    given |= dict(overwrite=overwrite, dry_run=dry_run, progress=progress, keep_checkpoints=keep_checkpoints)
-    given |= dict(process_id=process_id, num_processes=num_processes)
-    lanes, num_devices, snapshots, checkpoint_minutes, *switches, process_id, num_processes = (
-        checked(name, value, KEYWORDS[name]) for name, value in given.items()
+    execution = Execution(
+        out=out,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        lanes=lanes,
+        num_devices=num_devices,
+        progress=progress,
+        snapshots=snapshots,
+        checkpoint_minutes=checkpoint_minutes,
+        keep_checkpoints=keep_checkpoints,
+        process_id=process_id,
+        num_processes=num_processes,
+        coordinator=coordinator,
     )
-    overwrite, dry_run, progress, keep_checkpoints = switches
-    if coordinator is not None and not isinstance(coordinator, str):
-        raise ConfigError(f"coordinator={shown(coordinator)} is not a name. Try coordinator='auto' or 'host:port'.")
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
-    grid = make_grid(config, values, zip)
-    tell, many = functools.partial(say, aloud=progress or dry_run), math.prod(grid.shape)
+    grid, runs = _laid_out(config, values, zip, execution)
+    request, place = _placed(grid, runs, execution)
+    inventory = Inventory(request)
+    if _is_complete(inventory, execution):  # which needs no right to write
+        return None if execution.dry_run else inventory.dataset()
+    if request.path:
+        outputs.check(request.path, (".params", ".checkpoints", *([".parts"] if place.count > 1 else [])))
+    with Listening() as listening, _alone_with(request, place, execution):
+        if _is_complete(inventory, execution):  # by another process, meanwhile
+            return None if execution.dry_run else inventory.dataset()
+        groups, where, needs = _planned(inventory, place, execution)
+        if execution.dry_run:
+            show(needs)
+            return None
+        if place.count > 1:
+            return _one_of_several(inventory, execution, place, groups, where, listening)
+        Training(inventory, execution, where, listening).train(groups)
+        return inventory.dataset()
+
+
+def _laid_out(config: Config, values: Mapping[str, Any], zipped: Any, execution: Execution) -> tuple[Grid, list[Run]]:
+    """The grid that is asked for and its runs, identified; says how far it is where they are many."""
+    grid = make_grid(config, values, zipped)
+    tell, many = functools.partial(say, aloud=execution.speaks), math.prod(grid.shape)
     runs = grid.runs(functools.partial(Counted, number=many, doing="laying out runs", tell=tell))
     for run in Counted(runs, many, "identifying runs", tell):
         run.run_id  # noqa: B018  which is kept once it is known
     collect.check_names(grid, runs)
-    path = None if out is None else outputs.named(out)
-    if path and path.exists() and not overwrite:
-        runs = _known_again(runs, path, progress)
-    if snapshots and path is None and not dry_run:
-        raise ConfigError(f"snapshots={snapshots} are kept beside the result, and there is no --out to write it to.")
-    place = processes.find_place(process_id, num_processes, coordinator)
-    parts = Parts(path, place) if path else None
+    return grid, runs
+
+
+def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Request, Place]:
+    """The runs with the file they are written to, and which of several processes this is."""
+    path = None if execution.out is None else outputs.named(execution.out)
+    if path and path.exists() and not execution.overwrite:
+        runs = _known_again(runs, path, execution.progress)
+    if execution.snapshots and path is None and not execution.dry_run:
+        raise ConfigError(
+            f"snapshots={execution.snapshots} are kept beside the result, and there is no --out to write it to."
+        )
+    place = processes.find_place(execution.process_id, execution.num_processes, execution.coordinator)
     if path is None and place.count > 1:
         raise ConfigError(f"{place.count} processes share a folder, and there is no --out to say which.")
-    if parts:
-        parts.check(overwrite)
-    asked = Ongoing(grid, runs, path, path and path.with_suffix(".params"), snapshots, keep_checkpoints)
-
-    def finished():
-        """Whether all runs are there, said so."""
-        if not overwrite:
-            asked.take_up()
-        if done := asked.result is not None and not asked.missing():
-            _say_all(grid.notes)
-            say(f"{path} holds all {len(runs)} runs; nothing to train.", progress or dry_run)
-        return done
-
-    if finished():  # which needs no right to write
-        return None if dry_run else asked.dataset()
     if path:
-        outputs.check(path, (".params", ".checkpoints", ".parts")[: 3 if parts.place.count > 1 else 2])
-    with Listening() as listening, owned(path) if path and place.count == 1 and not dry_run else nullcontext():
-        if finished():  # by another process, meanwhile
-            return None if dry_run else asked.dataset()
-        if not overwrite:
-            asked.take_up_checkpoints()
-        missing = asked.missing()
-        where = devices.local_devices(num_devices)
-        groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
-        if caveat := _caveat(groups):
-            say(caveat, progress or dry_run)
-        if groups:
-            plan = forecast.make(grid, runs, groups, where[:1] if dry_run else where, lanes)
-        _say_all(grid.notes)
-        if dry_run:
-            show(plan if groups else "Nothing is left for this process to train.")
-            return None
-        told = dict(listening=listening, where=where, lanes=lanes, shows=progress, seconds=60 * checkpoint_minutes)
-        if place.count > 1:
-            return _one_of_several(asked, groups, parts, told)
-        asked.train(groups, **told)
-        return asked.dataset()
+        Parts(path, place).check(execution.overwrite)
+    return Request.of(grid, runs, path, execution.snapshots), place
 
 
 def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
@@ -177,9 +168,40 @@ def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
     return [dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)) for run in runs]
 
 
-def _say_all(notes: Sequence[str]) -> None:
-    for note in notes:
-        say(note)
+def _is_complete(inventory: Inventory, execution: Execution) -> bool:
+    """Whether all runs are in the result, which is read again if it has changed; says so if they are."""
+    if not execution.overwrite:
+        inventory.read()
+    if inventory.meta is None or not inventory.complete:
+        return False
+    request = inventory.request
+    _say_all(request.grid.notes)
+    say(f"{request.path} holds all {len(request.runs)} runs; nothing to train.", execution.speaks)
+    return True
+
+
+def _alone_with(request: Request, place: Place, execution: Execution):
+    """While inside, no other process writes the result; several that share it take turns only to join their parts."""
+    writes = request.path and place.count == 1 and not execution.dry_run
+    return owned(request.path) if writes else nullcontext()
+
+
+def _planned(inventory: Inventory, place: Place, execution: Execution):
+    """What this process is to train: the groups of missing runs, the devices, and what the groups need, to print."""
+    if not execution.overwrite:
+        inventory.read_checkpoints()
+    request, missing = inventory.request, inventory.missing()
+    where = devices.local_devices(execution.num_devices)
+    tell = functools.partial(say, aloud=execution.speaks)
+    groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
+    if caveat := _caveat(groups):
+        tell(caveat)
+    needs: Any = "Nothing is left for this process to train."
+    if groups:
+        compiled_for = where[:1] if execution.dry_run else where
+        needs = forecast.make(request.grid, request.runs, groups, compiled_for, execution.lanes)
+    _say_all(request.grid.notes)
+    return groups, where, needs
 
 
 def _caveat(groups: Sequence[Group]) -> str | None:
@@ -190,27 +212,35 @@ def _caveat(groups: Sequence[Group]) -> str | None:
     return found[0] + more if found else None
 
 
-def _one_of_several(asked: Ongoing, groups: Sequence[Group], parts: Parts, told: Mapping) -> xr.Dataset | None:
+def _say_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(note)
+
+
+def _one_of_several(
+    whole: Inventory, execution: Execution, place: Place, groups: Sequence[Group], where, listening: Listening
+) -> xr.Dataset | None:
     """Trains this process' share; the first process then waits for the others', and joins all."""
-    number, count = parts.place
+    parts = Parts(whole.request.path, place)
     outputs.claim(parts.folder)
     with owned(parts.path()):
         if groups:  # there may be more processes than runs
-            part = asked.part(parts.path(), [run for group in groups for run in group.pending])
-            part.take_up()
-            part.take_up_checkpoints()
+            part = whole.part(parts.path(), [run for group in groups for run in group.pending])
+            part.read()
+            part.read_checkpoints()
             for group in groups:
                 group.pending = collections.deque(run for run in group.pending if run.run_id not in part.records)
-            if part.missing():
-                part.train([group for group in groups if group.pending], **told)
-        if number:
-            say(f"Process {number} of {count} has done its share; process 0 joins them.", told["shows"])
+            if not part.complete:
+                Training(part, execution, where, listening).train([group for group in groups if group.pending])
+        if place.number:
+            text = f"Process {place.number} of {place.count} has done its share; process 0 joins them."
+            say(text, execution.progress)
             return None
-        listening = told["listening"]
         listening.training = True
-        parts.join(asked, listening.stop, functools.partial(say, aloud=told["shows"]))
-        if listening.heard and asked.missing():
+        parts.join(whole, listening.stop, functools.partial(say, aloud=execution.progress))
+        if listening.heard and not whole.complete:
             text = "Interrupted while waiting for others; the same command goes on to wait."
             raise Interrupted(text, listening.heard[0])
-    say(f"Wrote {asked.path} ({len(asked.runs)} runs) from {count} processes.", told["shows"])
-    return asked.dataset()
+    text = f"Wrote {whole.request.path} ({len(whole.request.runs)} runs) from {place.count} processes."
+    say(text, execution.progress)
+    return whole.dataset()

@@ -14,8 +14,8 @@ import xarray as xr
 from jaxtyping import Bool, Int
 
 from grokjax import results
-from grokjax.config import Config, ConfigError
-from grokjax.sweeps import CHECKPOINT_MINUTES, collect, sweep
+from grokjax.config import CHECKPOINT_MINUTES, Config, ConfigError
+from grokjax.sweeps import collect, sweep
 from grokjax.sweeps.grid import Grid, Run, make_grid
 
 PROBE = "probe"

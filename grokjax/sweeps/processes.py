@@ -18,10 +18,10 @@ import jax
 
 from grokjax import results
 from grokjax.config import ConfigError
-from grokjax.sweeps import collect, outputs
+from grokjax.sweeps import collect, outputs, provenance
 from grokjax.sweeps.engine import Group, Record
+from grokjax.sweeps.inventory import Inventory
 from grokjax.sweeps.lock import owned
-from grokjax.sweeps.ongoing import Ongoing
 
 LAUNCHERS = {
     "SLURM": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
@@ -145,31 +145,37 @@ class Parts:
                 self.seen[path] = written, (collect.to_records(arrays, meta), meta)
         return [found for _, found in self.seen.values()]
 
-    def join(self, asked: Ongoing, stop: threading.Event, tell: Callable[[str], None]) -> None:
+    def join(self, asked: Inventory, stop: threading.Event, tell: Callable[[str], None]) -> None:
         """Waits until all runs have ended in some part, and writes the result.
 
         Args:
-          asked: the whole sweep, with the records that were there before.
+          asked: of the whole sweep, with the records that were there before.
           stop: ends the waiting.
-          tell: told in a sentence, whenever it changes, what is waited for.
+          tell: is given a sentence, whenever it changes, on what is waited for.
         """
-        said = ""
+        said, configs = "", asked.request.configs
         while not stop.is_set():
             parts = self.read()
             records = dict(asked.records)
             for found, _ in parts:
                 records |= found
-            left = len(set(asked.configs) - set(records))
+            left = len(set(configs) - set(records))
             if not left:
-                with owned(asked.path):
-                    asked.join(records, [meta for _, meta in parts])
-                    self._remove()
+                self._write(asked, records, [meta for _, meta in parts])
                 return
-            text = f"Waiting for {left} of {len(asked.configs)} runs, which the other processes have not ended."
+            text = f"Waiting for {left} of {len(configs)} runs, which the other processes have not ended."
             if text != said:
                 tell(text)
                 said = text
             stop.wait(LOOK_SECONDS)
+
+    def _write(self, asked: Inventory, records: dict[str, Record], metas: Sequence[dict]) -> None:
+        """Writes the result of all parts, and removes them."""
+        with owned(asked.request.path):
+            asked.replace(records, provenance.joined(metas, asked.trained_by))
+            results.remove_unfinished(asked.request.params)
+            asked.checkpoints.remove()
+            self._remove()
 
     def _remove(self) -> None:
         """Removes all parts, and what was kept of them."""

@@ -17,7 +17,7 @@ from grokjax.cli.training import sweep_command as main
 from grokjax.cli.values import parse_values, parse_variants
 from grokjax.sweeps import devices, forecast, progress
 from grokjax.sweeps.grid import make_grid
-from grokjax.sweeps.ongoing import Ongoing
+from grokjax.sweeps.training import Training
 
 TINY = [
     "--modulus=11",
@@ -296,7 +296,7 @@ def test_axes_of_numpy_make_the_runs_of_the_command_line_and_this_is_said_once(c
     assert grids[0].axes[0].labels == ((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6),)
     with monkeypatch.context() as patched, pytest.raises(InterruptedError):
         patched.setattr(forecast, "make", mock.Mock())
-        patched.setattr(Ongoing, "train", mock.Mock(side_effect=InterruptedError))
+        patched.setattr(Training, "train", mock.Mock(side_effect=InterruptedError))
         train(base, train_fraction=axis[2:4], seed=range(3))
     assert capsys.readouterr().err.count("=0.39999999999999997,0.44999999999999996 are read as 0.4,0.45.\n") == 1
     assert make_grid(base, dict(weight_decay=1 / 3)).fixed == {"weight_decay": 1 / 3}

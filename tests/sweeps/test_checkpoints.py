@@ -19,7 +19,7 @@ from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax import results
-from grokjax.sweeps import checkpoints, lanes, ongoing, outputs
+from grokjax.sweeps import checkpoints, lanes, outputs, request
 from grokjax.sweeps.checkpoints import Checkpoints
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank, Held, Live
@@ -392,7 +392,7 @@ def test_ctrl_c_twice_ends_at_once_without_a_traceback(tmp_path):
 
 def test_snapshots_are_the_parameters_at_their_steps_also_after_an_interruption(tmp_path, monkeypatch):
     out, calm = tmp_path / "a.npz", tmp_path / "calm.npz"
-    steps = ongoing.snapshot_steps("every:20", 200, 5)
+    steps = request.snapshot_steps("every:20", 200, 5)
     assert steps == (0, 20, 60, 100, 200)
     train(out=calm, snapshots=5, **LONG)
     interrupted_after(9, monkeypatch, out=out, snapshots=5, **LONG)
@@ -420,7 +420,7 @@ def test_snapshots_that_are_missing_are_trained_for(tmp_path):
 @pytest.mark.parametrize("count", range(7))
 def test_snapshots_are_at_most_as_many_as_asked_for_and_include_both_ends(count):
     for rule, steps in (("every:50", 1000), ("log:30", 777), ("every:7", 1)):
-        found = ongoing.snapshot_steps(rule, steps, count)
+        found = request.snapshot_steps(rule, steps, count)
         assert len(found) <= count and sorted(set(found)) == list(found)
         assert set(found) <= set(gj.config.evaluated_steps(rule, steps).tolist())
         assert found[-1:] == (steps,)[: min(count, 1)] and (count < 2 or found[0] == 0)
