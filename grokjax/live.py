@@ -18,7 +18,9 @@ from grokjax.models import Decoder
 from grokjax.optimizers import AdamW
 from grokjax.results import ResultError
 from grokjax.sweeps.code import adopted
-from grokjax.sweeps.grid import COMPONENTS, Run, component, configured, identified
+from grokjax.sweeps.components import COMPONENTS, component
+from grokjax.sweeps.identity import Run, identified
+from grokjax.sweeps.overrides import configured
 from grokjax.tasks import modular
 from grokjax.tasks.table import Table
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from grokjax import catalogue
 from grokjax.config import Config, ConfigError, settings, several, unknown_name
-from grokjax.sweeps.grid import Arm, configured
+from grokjax.sweeps.axes import Arm
+from grokjax.sweeps.overrides import configured
 
 INSTEAD = (("seed", "num_seeds"), ("steps", "epochs"), ("train_fraction", "train_rows"))
 """Settings that replace each other."""
@@ -86,9 +87,9 @@ class Preset:
             variant = _without(_chosen(self.arms, variant), given, replaced)
         groups = []
         for group in self.zipped:
-            kept, group = _still_zipped(group, self.axes, given, axes)
-            axes |= kept
-            groups += [group] if len(group) > 1 else []
+            left, chosen, still = _still_zipped(group, self.axes, given, axes)
+            axes, given = axes | left, given | chosen
+            groups += [still] if len(still) > 1 else []
         order = [*self.axes, *(name for name in given if name not in self.axes)]
         values = {name: (axes | given)[name] for name in order if name in axes | given}
         arms = {"variant": variant} if variant else {}
@@ -131,42 +132,62 @@ def plain_text(value) -> str:
     return ",".join(texts)
 
 
-def _still_zipped(group: Sequence[str], preset: Mapping[str, Sequence], given: dict[str, Any], kept: Mapping):
+def _still_zipped(
+    group: Sequence[str], preset: Mapping[str, Sequence], given: Mapping[str, Any], kept: Mapping[str, Sequence]
+) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
     """What is left of axes that advance together.
+
+        for each axis of the group that values are given for:
+            find the places of these values among the preset's
+            the axes that are kept go along: they have their values at these places
+        the axes that still have several values still advance together
 
     Args:
       group: their names.
       preset: the values of all axes of the preset.
-      given: the values put over it, of which those in the group come back in the order of the preset's.
+      given: the values put over it.
       kept: the axes that are not replaced.
 
     Returns:
-      The values of the kept ones that go along with the given, and the names that still have several.
+      The values of the kept axes; those given, in the order of the preset's; the names that still have several.
 
     Raises:
       ConfigError: for a given value that has no counterpart, or repeated values that have lost theirs.
     """
     others = [name for name in group if name in kept]
     left = {name: list(kept[name]) for name in others}
-    for name in (name for name in group if name in given and others):
-        asked = [given[name]] if not several(given[name]) else list(given[name])
-        if lost := [value for value in asked if value not in preset[name]]:
-            raise ConfigError(
-                f"{name}={lost[0]} has no {others[0]} in this preset, which has {name}={plain_text(preset[name])} with "
-                f"{others[0]}={plain_text(preset[others[0]])}. Give --{others[0]} too, or one of these."
-            )
-        places = [i for value in asked for i, one in enumerate(preset[name]) if one == value]
+    chosen = {name: given[name] for name in group if name in given}
+    for name in chosen if others else ():
+        places = _places(name, chosen[name], preset, others[0])
         left = {other: [preset[other][i] for i in places] for other in others}
-        given[name] = given[name] if len(places) == 1 else [preset[name][i] for i in places]
-    values = left | {name: given[name] for name in group if name in given}
-    still = [name for name in group if name in values and several(values[name]) and len(values[name]) > 1]
-    if len(still) == 1 and still[0] in left and len(set(left[still[0]])) < len(left[still[0]]):
-        gone = next(name for name in group if name not in still)
+        if len(places) > 1:
+            chosen[name] = [preset[name][i] for i in places]
+    values = left | chosen
+    still = tuple(name for name in group if name in values and several(values[name]) and len(values[name]) > 1)
+    if len(still) == 1:
+        _check_not_alone(still[0], group, preset, left)
+    return left, chosen, still
+
+
+def _places(name: str, given, preset: Mapping[str, Sequence], other: str) -> list[int]:
+    """Where the given values of an axis stand among the preset's; ConfigError for one that does not."""
+    asked = list(given) if several(given) else [given]
+    if lost := [value for value in asked if value not in preset[name]]:
         raise ConfigError(
-            f"The preset's {still[0]}={plain_text(preset[still[0]])} go along {gone}={plain_text(preset[gone])}, which "
-            f"is replaced. Give --{still[0]} too."
+            f"{name}={lost[0]} has no {other} in this preset, which has {name}={plain_text(preset[name])} with "
+            f"{other}={plain_text(preset[other])}. Give --{other} too, or one of these."
         )
-    return left, tuple(still)
+    return [i for value in asked for i, one in enumerate(preset[name]) if one == value]
+
+
+def _check_not_alone(name: str, group: Sequence[str], preset: Mapping[str, Sequence], left: Mapping[str, Any]) -> None:
+    """ConfigError for an axis of the preset that repeats values, and no longer has another to tell them apart."""
+    if name in left and len(set(left[name])) < len(left[name]):
+        gone = next(other for other in group if other != name)
+        raise ConfigError(
+            f"The preset's {name}={plain_text(preset[name])} go along {gone}={plain_text(preset[gone])}, which "
+            f"is replaced. Give --{name} too."
+        )
 
 
 def sizes(quick: Preset, paper: Preset) -> dict[str, Preset]:

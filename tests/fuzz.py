@@ -23,7 +23,7 @@ from grokjax.cli.flags import SWEEP_FLAGS, SWEEP_SWITCHES, all_settings
 from grokjax.cli.training import sweep_command as main
 from grokjax.config import OTHER_NAMES, OTHER_VALUES, SENTENCES
 from grokjax.sweeps import devices, forecast
-from grokjax.sweeps.grid import COMPONENTS
+from grokjax.sweeps.components import COMPONENTS
 from grokjax.sweeps.training import Training
 
 LONGEST = 30

@@ -32,7 +32,7 @@ import grokjax as gj
 from grokjax.cli.flags import all_settings
 from grokjax.config import SWEEP_KEYWORDS, settings
 from grokjax.metrics import METRICS
-from grokjax.sweeps.grid import COMPONENTS
+from grokjax.sweeps.components import COMPONENTS
 
 NUMBERS = (0, 1, 2, 3, 5, 7, 11, 16, 64, 97, 0.1, 0.3, 0.5, 0.45, 1e-3, 1.0)
 EXTREMES = (

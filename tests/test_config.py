@@ -37,7 +37,7 @@ from grokjax.config import (
 )
 from grokjax.models import MODELS, Decoder
 from grokjax.optimizers import OPTIMIZERS, Adam, AdamW, RmsProp, Sgd, SgdMomentum
-from grokjax.sweeps.grid import COMPONENTS
+from grokjax.sweeps.components import COMPONENTS
 from grokjax.tasks import TASKS, Digits, Mixture, Modular
 
 

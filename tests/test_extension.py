@@ -26,8 +26,7 @@ from tiny import same_bits, tiny
 import grokjax as gj
 from grokjax.cli.training import sweep_command
 from grokjax.config import SWEEP_KEYWORDS
-from grokjax.sweeps import forecast, programs
-from grokjax.sweeps import grid as grid_module
+from grokjax.sweeps import axes, forecast, programs
 from grokjax.sweeps.inventory import Inventory
 from grokjax.sweeps.training import Training
 
@@ -315,7 +314,7 @@ def test_whatever_holds_values_in_an_order_is_an_axis(seeds, monkeypatch):
 def test_a_generator_is_an_axis_and_one_without_end_is_refused(monkeypatch):
     configs, _ = accepted(monkeypatch, tiny(), seed=(i * i for i in range(3)))
     assert [run.seed for run in configs] == [0, 1, 4]
-    monkeypatch.setattr(grid_module, "MOST_RUNS", 10)
+    monkeypatch.setattr(axes, "MOST_RUNS", 10)
     with pytest.raises(gj.ConfigError, match="seed has more than 10 values"):
         gj.sweep(tiny(), seed=itertools.count())
 

@@ -5,7 +5,8 @@ from tiny import tiny
 
 import grokjax as gj
 from grokjax.study import Experiment, Preset, find
-from grokjax.sweeps.grid import Arm, make_grid
+from grokjax.sweeps.axes import Arm
+from grokjax.sweeps.grid import make_grid
 
 ZIPPED = Preset(
     tiny(),

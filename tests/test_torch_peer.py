@@ -16,7 +16,7 @@ from grokjax.config import ConfigError
 from grokjax.experiments.speed import torch_peer
 from grokjax.runs import RunValues, batch_of
 from grokjax.sweeps.engine import make_groups
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.programs import initial_state
 
 

@@ -37,8 +37,9 @@ from grokjax.experiments.speed import torch_peer
 from grokjax.messages import say, show
 from grokjax.study import Preset
 from grokjax.sweeps import devices, forecast, programs
+from grokjax.sweeps.axes import Arm
 from grokjax.sweeps.engine import make_groups, widths
-from grokjax.sweeps.grid import Arm, make_grid
+from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.lanes import Bank
 
 ROUNDS = 7

@@ -28,7 +28,7 @@ from grokjax.config import Config, ConfigError, settings
 from grokjax.runs import Program, RunValues, batch_of
 from grokjax.sweeps.devices import cores
 from grokjax.sweeps.engine import Group
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.programs import initial_state
 
 WORKER = Path(__file__).resolve().parent / "torch_worker.py"

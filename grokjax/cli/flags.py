@@ -10,7 +10,7 @@ from grokjax import __version__
 from grokjax.cli.values import metric, number, parse_values, parse_variants, variant_words
 from grokjax.config import OPTIONS, OTHER_NAMES, Config, ConfigError, folded, own_name, settings, unknown_name
 from grokjax.messages import show
-from grokjax.sweeps.grid import COMPONENTS, component
+from grokjax.sweeps.components import COMPONENTS, component
 
 LONGEST_NAME = 100
 """Letters that the name of a flag may have."""
@@ -84,7 +84,7 @@ def all_settings(kinds: Kinds = COMPONENTS) -> dict[str, Any]:
     return known
 
 
-class Reader(flags.ArgumentParser):
+class Parser(flags.ArgumentParser):
     """Reads the text of a flag as a value, by a function that raises ConfigError for what it cannot read."""
 
     def __init__(self, read: Callable[[str], Any]):
@@ -119,11 +119,11 @@ def _readers(known: Mapping[str, Any], presets: bool) -> dict[str, Callable[[str
 
 
 def _definitions(readers: Mapping[str, Callable[[str], Any]], switches: Collection[str]) -> flags.FlagValues:
-    """absl's flags, each read by its own reader; and those that are on or off."""
+    """absl's flags, each with a parser of its own; and those that are on or off."""
     values = flags.FlagValues()
     for name, read in readers.items():
-        # By keyword: absl keeps each reader that is made by position.
-        flags.DEFINE(Reader(read=read), name, None, "", flag_values=values)
+        # By keyword: absl keeps each parser that is made by position.
+        flags.DEFINE(Parser(read=read), name, None, "", flag_values=values)
     for name in switches:
         flags.DEFINE_boolean(name, name == "progress", "", flag_values=values)
     return values
@@ -202,7 +202,7 @@ def _filled(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
     except flags.UnrecognizedFlagError as error:
         raise unknown_name("flag", error.flagname, known) from None
     except flags.IllegalFlagValueError as error:
-        if isinstance(error.__context__, ConfigError):  # of a reader, which absl puts into other words
+        if isinstance(error.__context__, ConfigError):  # of a parser, which absl puts into other words
             raise error.__context__ from None
         raise _unreadable(error) from None
     except flags.Error as error:

@@ -7,7 +7,7 @@ from typing import Any
 from grokjax.cli.flags import DEFAULTS, NOTHING, SWEEP_FLAGS, SWEEP_SWITCHES
 from grokjax.config import Config, settings
 from grokjax.metrics import METRICS
-from grokjax.sweeps.grid import COMPONENTS
+from grokjax.sweeps.components import COMPONENTS
 
 
 def help_text(

@@ -18,7 +18,7 @@ from grokjax.messages import say, show
 from grokjax.results import ResultError, format_summary, measures_of, summary
 from grokjax.study import Experiment, Preset, plain_text
 from grokjax.sweeps import Interrupted, devices, sweep
-from grokjax.sweeps.grid import COMPONENTS
+from grokjax.sweeps.components import COMPONENTS
 
 SWEEP_DOC = """Trains any grid of runs and writes one labelled NPZ.
 

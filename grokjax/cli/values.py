@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from grokjax.config import ConfigError, beyond, exact_number, own_name, unknown_name
-from grokjax.sweeps.grid import COMPONENTS, from_file
+from grokjax.sweeps.components import COMPONENTS, from_file
 
 LONGEST_RANGE = 1_000_000
 """Values a range may have."""

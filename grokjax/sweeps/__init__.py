@@ -20,7 +20,8 @@ from grokjax.config import CHECKPOINT_MINUTES, Config, ConfigError, Execution
 from grokjax.messages import say, show
 from grokjax.sweeps import code, collect, devices, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
-from grokjax.sweeps.grid import Grid, Run, make_grid
+from grokjax.sweeps.grid import Grid, make_grid
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.inventory import Inventory
 from grokjax.sweeps.lock import owned
 from grokjax.sweeps.processes import Parts, Place

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Int
 from grokjax import results
 from grokjax.config import CHECKPOINT_MINUTES, Config, ConfigError
 from grokjax.sweeps import collect, sweep
-from grokjax.sweeps.grid import Grid, Run, make_grid
+from grokjax.sweeps.grid import Grid, make_grid
+from grokjax.sweeps.identity import Run
 
 PROBE = "probe"
 """The axis of the sweep that trains the probes, while it goes on."""

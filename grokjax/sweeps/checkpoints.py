@@ -24,7 +24,7 @@ import orbax.checkpoint as ocp
 from grokjax.config import ConfigError
 from grokjax.results import ResultError
 from grokjax.sweeps import outputs
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.provenance import versions
 

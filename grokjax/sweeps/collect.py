@@ -5,18 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from grokjax import metrics, results
 from grokjax.analysis.crossings import LEVELS, crossing
 from grokjax.config import STREAMS, Config, ConfigError, settings
 from grokjax.runs import METRICS
 from grokjax.sweeps import code
+from grokjax.sweeps.components import COMPONENTS
 from grokjax.sweeps.engine import Record
-from grokjax.sweeps.grid import COMPONENTS, Grid, Run, describe
+from grokjax.sweeps.grid import Grid
+from grokjax.sweeps.identity import Run, describe
 
 
 def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) -> tuple[dict, dict]:
     """The arrays of a result, and what its meta says of them.
+
+        coordinates: the steps at which any run was evaluated, and each axis
+        curves [axes..., step]: NaN where a run was not evaluated
+        one value per run [axes...]: its status, when it reached each level, and what it was made of
 
     Args:
       grid: whose axes are the dimensions.
@@ -26,57 +33,72 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
     Returns:
       arrays by name as `grokjax.results` describes them, and {"dims", "coords", "long_name"}.
     """
-    shape = grid.shape
     steps = np.unique(np.concatenate([[0], *(record.steps for record in records.values())])).astype(np.int64)
-    arrays: dict[str, Any] = {"step": steps}
-    dims: dict[str, list[str]] = {"step": ["step"]}
-    for axis in grid.axes:
-        for name, labels in zip(axis.names, axis.labels, strict=True):
-            arrays[name], dims[name] = np.array(labels), [axis.names[0]]
-    coords = list(arrays)
+    named = {n: (axis.names[0], v) for axis in grid.axes for n, v in zip(axis.names, axis.labels, strict=True)}
+    coords = {"step": steps} | {name: np.array(labels) for name, (_, labels) in named.items()}
+    curves = _curves(grid, runs, records, steps)
+    scalars = {n: v for n, v in _per_run(grid, runs, records).items() if n not in coords and n not in curves}
+    dims = {"step": ["step"]} | {name: [dim] for name, (dim, _) in named.items()}
+    dims |= {name: [*grid.dims, "step"] for name in curves} | {name: list(grid.dims) for name in scalars}
+    arrays = coords | curves | scalars
+    return arrays, {"dims": dims, "coords": list(coords), "long_name": _long_names(runs, arrays)}
 
+
+def _curves(
+    grid: Grid, runs: Sequence[Run], records: Mapping[str, Record], steps: Int[np.ndarray, " steps"]
+) -> dict[str, Float[np.ndarray, "..."]]:
+    """[axes..., step] float32 by name: what evaluations measured, NaN elsewhere."""
     more = {name for record in records.values() for name in record.metrics} - set(METRICS)
-    for name in (*METRICS, *sorted(more)):
-        arrays[name] = np.full((*shape, len(steps)), np.nan, np.float32)
-        dims[name] = [*grid.dims, "step"]
+    shape = (*grid.shape, len(steps))
+    curves = {name: np.full(shape, np.nan, np.float32) for name in (*METRICS, *sorted(more))}
     for run in runs:
         if record := records.get(run.run_id):
             at = np.searchsorted(steps, record.steps)
             for name, curve in record.metrics.items():
-                arrays[name][run.index][at] = curve
+                curves[name][run.index][at] = curve
+    return curves
 
-    scalars = [_scalars(run, records.get(run.run_id)) for run in runs]
-    for name, like in scalars[0].items():
-        if name in arrays:  # already, as an axis
-            continue
-        values = np.array([row[name] for row in scalars])
-        arrays[name] = values.astype(np.asarray(like).dtype if values.dtype.kind != "U" else values.dtype).reshape(
-            shape
-        )
-        dims[name] = list(grid.dims)
+
+def _per_run(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) -> dict[str, np.ndarray]:
+    """[axes...] by name: `_scalars` of each run."""
+    rows = [_scalars(run, records.get(run.run_id)) for run in runs]
+    columns = {}
+    for name, like in rows[0].items():
+        values = np.array([row[name] for row in rows])
+        text = values.dtype.kind == "U"  # whose length is that of the longest
+        columns[name] = (values if text else values.astype(np.asarray(like).dtype)).reshape(grid.shape)
+    return columns
+
+
+def _long_names(runs: Sequence[Run], arrays: Mapping[str, Any]) -> dict[str, str]:
+    """How a figure's axis names the settings that an array has the name of, where the name alone would not do."""
     owners = {Config, *(type(getattr(run.config, which)) for run in runs for which in COMPONENTS)}
     labels = {name: field.metadata["label"] for owner in owners for name, field in settings(owner).items()}
-    long_name = {name: labels[name] for name in arrays if labels.get(name)}
-    return arrays, {"dims": dims, "coords": coords, "long_name": long_name}
+    return {name: labels[name] for name in arrays if labels.get(name)}
 
 
 def check_names(grid: Grid, runs: Sequence[Run]) -> None:
     """ConfigError for an axis or a metric whose name is that of something else in the result."""
-    ours = {*METRICS, "step", "meta", *_scalars(runs[0], None)}
-    if clash := sorted(ours & {name for axis in grid.axes for name in axis.names}):
+    always = {*METRICS, "step", "meta", *_scalars(runs[0], None)}
+    if clash := sorted(always & {name for axis in grid.axes for name in axis.names}):
         raise ConfigError(f"{clash[0]} cannot be an axis: it is the name of something else in a result. Rename it.")
-    fixed = {*ours, *grid.dims, *COMPONENTS, *settings(Config)}
     for config in {run.config.metrics: run.config for run in runs}.values():
-        ours = fixed | {name for which in COMPONENTS for name in settings(getattr(config, which))}
-        chosen = metrics.chosen(config.metrics)
-        kept = [name for metric in chosen for name in metrics.kept_as(metric)]
-        for name, _ in chosen:
-            if not name.isidentifier():
-                raise ConfigError(f"metrics has the name {name!r}. It must be made of letters, digits and '_'.")
-        always = {name for name, metric in chosen if name in METRICS and metric is metrics.METRICS.get(name)}
-        if twice := [name for i, name in enumerate(kept) if name in kept[:i] or name in ours - always]:
+        parts = (Config, *(getattr(config, which) for which in COMPONENTS))
+        taken = {*always, *grid.dims, *COMPONENTS, *(name for part in parts for name in settings(part))}
+        _check_metric_names(metrics.chosen(config.metrics), taken)
+
+
+def _check_metric_names(chosen: Sequence[metrics.Metric], taken: set[str]) -> None:
+    """ConfigError for a metric whose name is none, or that would be kept under a name that is taken."""
+    for name, _ in chosen:
+        if not name.isidentifier():
+            raise ConfigError(f"metrics has the name {name!r}. It must be made of letters, digits and '_'.")
+    always_measured = {n for n, metric in chosen if n in METRICS and metric is metrics.METRICS.get(n)}
+    kept = [name for metric in chosen for name in metrics.kept_as(metric)]
+    for i, name in enumerate(kept):
+        if name in kept[:i] or name in taken - always_measured:
             raise ConfigError(
-                f"metrics would keep something as {twice[0]}, the name of something else. Choose another name."
+                f"metrics would keep something as {name}, the name of something else. Choose another name."
             )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from grokjax.runs import Program, RunValues, TableArrays
 from grokjax.sweeps.devices import memory
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.lanes import Bank, Held, Live
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.sweeps.tables import Tables

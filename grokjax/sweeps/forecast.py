@@ -11,7 +11,8 @@ from grokjax.config import ConfigError
 from grokjax.runs import EVALUATION_ROWS
 from grokjax.sweeps import devices
 from grokjax.sweeps.engine import Group, widths
-from grokjax.sweeps.grid import Grid, Run
+from grokjax.sweeps.grid import Grid
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.sweeps.progress import clock
 from grokjax.sweeps.tables import size

@@ -11,7 +11,7 @@ from grokjax.messages import say
 from grokjax.sweeps import collect
 from grokjax.sweeps.checkpoints import Checkpoints
 from grokjax.sweeps.engine import Record
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.lanes import Held
 from grokjax.sweeps.request import Request
 

@@ -12,7 +12,7 @@ import numpy as np
 from grokjax.analysis.crossings import stop_step
 from grokjax.config import ConfigError, evaluated_steps
 from grokjax.runs import Measured, Program, RunState, RunValues, TableArrays
-from grokjax.sweeps.grid import Run
+from grokjax.sweeps.identity import Run
 from grokjax.sweeps.programs import Compiled, initial_state, state_shapes
 
 FIRST_STEPS, LONGEST_SECONDS = 100, 2.0

@@ -13,7 +13,8 @@ import numpy as np
 from grokjax.config import Config, evaluated_steps
 from grokjax.sweeps import collect
 from grokjax.sweeps.engine import Record
-from grokjax.sweeps.grid import Grid, Run, flat
+from grokjax.sweeps.grid import Grid, flat
+from grokjax.sweeps.identity import Run
 
 
 @functools.lru_cache

@@ -18,7 +18,8 @@ from grokjax.models.layers import ACTIVATIONS, INITS
 from grokjax.models.pooled import highest_unordered_accuracy
 from grokjax.sweeps import programs
 from grokjax.sweeps.engine import make_groups
-from grokjax.sweeps.grid import Run, make_grid
+from grokjax.sweeps.grid import make_grid
+from grokjax.sweeps.identity import Run
 from grokjax.tasks import Table, find_prefixes, modular
 
 TABLE = modular("subtract", 5, "a o b =").table()

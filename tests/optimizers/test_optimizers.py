@@ -6,7 +6,7 @@ import pytest
 
 from grokjax.config import ConfigError, run_part
 from grokjax.optimizers import DECAYS, OPTIMIZERS, Adam, AdamW, Muon, RmsProp, Sgd, SgdMomentum, apply, custom
-from grokjax.sweeps.grid import component_name
+from grokjax.sweeps.components import component_name
 
 
 def newton_schulz(matrix):

@@ -17,7 +17,8 @@ from tiny import run_steps, same_bits, tiny, train
 import grokjax as gj
 from grokjax.runs import Program
 from grokjax.sweeps import code, grid
-from grokjax.sweeps.grid import Run, describe, make_grid
+from grokjax.sweeps.grid import make_grid
+from grokjax.sweeps.identity import Run, describe
 
 
 def run_id(**changed):
