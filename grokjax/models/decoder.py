@@ -1,5 +1,7 @@
 """The decoder-only transformer of Power et al. 2022 and Nanda et al. 2023, and what lies between them."""
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -216,6 +218,13 @@ class Decoder(nn.Module):
     def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch answers classes"]:
         """The logits of rows of a table, without dropout: the same numbers as `__call__`, each thing computed once.
 
+            states = one per distinct (position, token) pair
+            for each layer:
+                project keys, values and queries of every state
+                each row attends at its own positions; in the last layer, at the answer positions
+                each shared prefix attends at its last position; in the last layer nothing reads it
+                states = one per shared prefix, and one per row and position of its own
+
         Args:
           prefixes: of the table, by `find_prefixes`.
           rows: rows of the table.
@@ -229,24 +238,10 @@ class Decoder(nn.Module):
         for layer, block in enumerate(self.blocks):
             last = layer == self.num_layers - 1
             own = np.array(self.answer_positions if last else range(shared, length), int)  # maybe none
-            inputs = block.attention_input(x)
-            keys, values = block.keys_values(inputs)
-            queries = None if last else block.queries(inputs)
-            mixed = [
-                attend(
-                    nodes.queries_at_rows(block, inputs, own) if last else nodes.at_rows(queries, own),
-                    nodes.at_rows(keys, np.arange(length)),
-                    nodes.at_rows(values, np.arange(length)),
-                    self._visible(own, length),
-                ).reshape(-1, self.width)
-            ]
-            residual = [nodes.at_rows(x, own).reshape(-1, self.width)]
-            for i in range(0 if last else shared):
-                sources = nodes.sources(i)
-                visible = np.ones((1, i + 1), bool)
-                query = queries[sources[:, -1:]]
-                mixed.insert(i, attend(query, keys[sources], values[sources], visible)[:, 0])
-                residual.insert(i, x[sources[:, -1]])
+            states = _States.of(block, x, asks_queries=not last)
+            branches = [_at_rows(nodes, block, states, own, self._visible(own, length))]
+            branches = [_at_prefixes(nodes, states, i) for i in range(0 if last else shared)] + branches
+            residual, mixed = zip(*branches, strict=True)  # each [states, width]
             x = block.finish(jnp.concatenate(residual), jnp.concatenate(mixed), lambda branch: branch)
             nodes = _PrefixNodes(prefixes, rows)
         x = x.reshape(rows.shape[0], len(self.answer_positions), self.width)
@@ -284,6 +279,44 @@ class Decoder(nn.Module):
             total += 2 * states * square + queries * square + attention
             total += finished * (square + 4 * self.width * self.hidden_units)
         return total + rows * len(answers) * 2 * self.width * self.num_classes
+
+
+class _States(NamedTuple):
+    """What attention reads of each state: [states, width] and, of several heads, [states, heads, features]."""
+
+    residual: Float[Array, "states width"]
+    inputs: Float[Array, "states width"]
+    keys: Float[Array, "states heads features"]
+    values: Float[Array, "states heads features"]
+    queries: Float[Array, "states heads features"] | None
+
+    @classmethod
+    def of(cls, block: Block, residual: Float[Array, "states width"], asks_queries: bool) -> "_States":
+        """The projections of every state; queries only where more than the answer positions ask."""
+        inputs = block.attention_input(residual)
+        keys, values = block.keys_values(inputs)
+        return cls(residual, inputs, keys, values, block.queries(inputs) if asks_queries else None)
+
+
+def _at_rows(nodes, block: Block, states: _States, positions: np.ndarray, visible: np.ndarray):
+    """[batch * positions, width], twice: the residual stream of each row at these positions, and what it attends to."""
+    if states.queries is None:
+        query = nodes.queries_at_rows(block, states.inputs, positions)
+    else:
+        query = nodes.at_rows(states.queries, positions)
+    length, width = visible.shape[1], states.residual.shape[-1]
+    keys, values = (nodes.at_rows(each, np.arange(length)) for each in (states.keys, states.values))
+    mixed = attend(query, keys, values, visible).reshape(-1, width)
+    return nodes.at_rows(states.residual, positions).reshape(-1, width), mixed
+
+
+def _at_prefixes(nodes, states: _States, position: int):
+    """[prefixes, width], twice: likewise of each prefix that ends at a shared position, there."""
+    sources = nodes.sources(position)  # [prefixes, position + 1]
+    visible = np.ones((1, position + 1), bool)
+    query = states.queries[sources[:, -1:]]
+    mixed = attend(query, states.keys[sources], states.values[sources], visible)[:, 0]
+    return states.residual[sources[:, -1]], mixed
 
 
 class _PairNodes:

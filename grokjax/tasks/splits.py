@@ -173,8 +173,12 @@ def with_outliers(
 ) -> Int[Array, "examples answers"]:
     """The labels, with those of some training rows replaced by those of other training rows.
 
-    Rows and donors are chosen at random; a donor's first answer is another than the row's, so exactly so many rows
-    are wrong (unless all training rows have the same answer). One key gives nested sets: more outliers only add rows.
+        rank the training rows at random: as many as there are outliers, of the lowest ranks, are replaced
+        sort the training rows by their answer, so that those of one answer are a stretch
+        draw a donor for each row from the training rows outside its own stretch
+
+    So a donor's first answer differs from the row's, and exactly as many rows are wrong as asked for (unless all
+    training rows have the same answer). One key gives nested sets: more outliers only add rows.
 
     Args:
       key: consumed here.
@@ -189,15 +193,25 @@ def with_outliers(
     Source: the outliers of Power et al. 2022, arXiv:2201.02177, figure 6; donors with another answer are ours.
     """
     rank_key, donor_key = jax.random.split(key)
-    places = jnp.arange(order.shape[0], dtype=jnp.int32)
+    places = jnp.arange(order.shape[0], dtype=jnp.int32)  # [examples], in the order of the split, as all below
     trains = places < num_train
     rank = shuffle(rank_key, jnp.where(trains, places, 0), num_train)
-    answer = labels[order, 0]
+    by_answer, low, high = _stretches(labels[order, 0], trains)
+    others = num_train - (high - low)  # training rows with another answer
+    donor = jax.random.randint(donor_key, places.shape, 0, jnp.maximum(others, 1), jnp.int32)  # counted among them
+    donor = by_answer[donor + jnp.where(donor >= low, high - low, 0)]  # the row's own stretch is skipped
+    replaced = trains & (rank < num_outliers) & (others > 0)
+    return labels.at[order].set(jnp.where(replaced[:, None], labels[order[donor]], labels[order]))
+
+
+def _stretches(answer: Int[Array, " examples"], trains: Bool[Array, " examples"]):
+    """Training rows sorted by answer.
+
+    Returns:
+      [examples] int32 places, training rows first and sorted; and for each row the first place of the stretch of its
+      answer, and the place after its last.
+    """
     sortable = jnp.where(trains, answer, jnp.iinfo(jnp.int32).max)
     by_answer = jnp.argsort(sortable, stable=True)
     low, high = (jnp.searchsorted(sortable[by_answer], answer, side).astype(jnp.int32) for side in ("left", "right"))
-    others = num_train - (high - low)
-    donor = jax.random.randint(donor_key, places.shape, 0, jnp.maximum(others, 1), jnp.int32)
-    donor = by_answer[donor + jnp.where(donor >= low, high - low, 0)]
-    replaced = trains & (rank < num_outliers) & (others > 0)
-    return labels.at[order].set(jnp.where(replaced[:, None], labels[order[donor]], labels[order]))
+    return by_answer, low, high
