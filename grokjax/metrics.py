@@ -23,9 +23,9 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from grokjax import losses
-from grokjax.config import ConfigError, unknown_name
+from grokjax.config import ConfigError, MetricFunction, unknown_name
 
-Metric = tuple[str, Callable[..., Any]]
+Metric = tuple[str, MetricFunction]
 """A name and a function."""
 
 ROW_ARGUMENTS = ("logits", "labels", "loss_dtype")

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from grokjax.config.contracts import CONTRACTS, lacks, members, methods
 from grokjax.config.execution import SWEEP_KEYWORDS
 from grokjax.config.names import OTHER_NAMES, ConfigError, folded, shown, unknown_name
 from grokjax.config.settings import settings
@@ -43,7 +44,7 @@ def _not_made_of(cls, given: Mapping[str, Any], error: TypeError) -> str:
         if name not in fields:
             ours = OTHER_NAMES.get(folded(name), name)
             called = f", called {ours} here" if ours != name else ""
-            owners = [w for w in COMPONENT_METHODS if w in given and is_component(w, given[w])]
+            owners = [w for w in CONTRACTS if w in given and is_component(w, given[w])]
             for which in owners:
                 if ours in settings(given[which]):
                     return (
@@ -57,10 +58,6 @@ def _not_made_of(cls, given: Mapping[str, Any], error: TypeError) -> str:
         if name not in given and field.default is field.default_factory is dataclasses.MISSING:
             return f"{cls.__name__} needs {name}=. {COMPONENT_HINTS.get(name, '')}".strip()
     return f"{cls.__name__} cannot be made: {error}."
-
-
-COMPONENT_METHODS = {"task": ("table", "num_examples"), "model": ("init", "apply"), "optimizer": ("chain",)}
-"""What tells a task, a model and an optimizer from anything else."""
 
 
 COMPONENT_HINTS = {
@@ -80,17 +77,19 @@ def check_component(which: str, value) -> None:
 
 
 def is_component(which: str, value) -> bool:
-    """Whether a value is a 'task', 'model' or 'optimizer' as we make them: a dataclass with the methods of that one."""
-    is_one = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    return is_one and all(hasattr(value, method) for method in COMPONENT_METHODS[which])
+    """Whether a value is a 'task', 'model' or 'optimizer': a dataclass that has what the contract of one asks for."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type) and not lacks(value, CONTRACTS[which])
 
 
 def _component_hint(which: str, value) -> str:
     """What to try in place of what is no task, model or optimizer."""
-    if others := [other for other in COMPONENT_METHODS if is_component(other, value)]:
+    if others := [other for other in CONTRACTS if is_component(other, value)]:
         return f"It is a {others[0]}: try {others[0]}=..., and name task, model and optimizer."
-    if isinstance(value, type) and all(hasattr(value, method) for method in COMPONENT_METHODS[which]):
+    contract = CONTRACTS[which]
+    if isinstance(value, type) and all(hasattr(value, method) for method in methods(contract)):
         return f"Give one of it, such as {value.__qualname__}(), with what it needs in the brackets."
+    if dataclasses.is_dataclass(value) and 0 < len(missing := lacks(value, contract)) < len(members(contract)):
+        return f"It lacks {' and '.join(missing)}: see help(grokjax.config.{contract.__name__})."
     if which == "optimizer" and hasattr(value, "init") and hasattr(value, "update"):
         return (
             "It is a chain of optax, whose numbers are fixed. Try optimizer=grokjax.optimizers.custom(lambda h: "

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from grokjax.config.components import COMPONENT_METHODS, check_component, refusing
+from grokjax.config.components import check_component, refusing
+from grokjax.config.contracts import CONTRACTS, MixedTask, Model, Optimizer, RandomTask, StreamTask, Task, offers
 from grokjax.config.names import ConfigError, shown
 from grokjax.config.schedule import padded, parse_eval_at
 from grokjax.config.settings import HOST, RUN, check_settings, checked, setting, settings
@@ -32,9 +33,9 @@ class Config:
       ConfigError: for a value out of range, or a combination that leaves nothing to train or to validate on.
     """
 
-    task: Any
-    model: Any
-    optimizer: Any
+    task: Task
+    model: Model
+    optimizer: Optimizer
     seed: int = setting(0, "the run's identity; all random streams come from it", **SEED)
     split_seed: int | None = setting(None, "seed of the train/validation split; default: seed", **SEED)
     init_seed: int | None = setting(None, "seed of the initial parameters; default: seed", **SEED)
@@ -106,7 +107,7 @@ class Config:
     metrics: Any = ()
 
     def __post_init__(self):
-        for which in COMPONENT_METHODS:
+        for which in CONTRACTS:
             check_component(which, getattr(self, which))
         check_settings(self)
         object.__setattr__(self, "metrics", _metric_pairs(self.metrics))
@@ -125,7 +126,7 @@ class Config:
         """
         made, declared = copy.copy(self), settings(Config)
         for name, value in changes.items():
-            if name in COMPONENT_METHODS:
+            if name in CONTRACTS:
                 if value is not getattr(self, name):
                     check_component(name, value)
             else:
@@ -138,7 +139,7 @@ class Config:
         """ConfigError for settings that do not go together; the steps that epochs make."""
         parse_eval_at(self.eval_at)
         if self.batch_rule == "stream":
-            if not hasattr(self.task, "sample"):
+            if not offers(self.task, StreamTask):
                 rules = [rule for rule in ("shuffled", "full") if not self._with(batch_rule=rule)._split_fault()]
                 tries = "".join(f"--batch_rule={rule}, or " for rule in rules[:1])
                 raise ConfigError(
@@ -169,7 +170,7 @@ class Config:
         least = self._least_rows
         if num_train < least:
             return f"{where} to train on{'' if least == 1 else f', fewer than one batch of {least}'}."
-        random = getattr(self.task, "random_parts", (False,))
+        random = self.task.random_parts if offers(self.task, RandomTask) else (False,)
         sizes = (first, self.task.num_examples - first)
         validating = sum(n - k for n, k, r in zip(sizes, self.part_rows, random, strict=False) if not r)
         if not validating and not all(random):
@@ -220,7 +221,7 @@ class Config:
     @property
     def _first_rows(self) -> int:
         """Rows of the task's first part: all, but for a mixture."""
-        return getattr(self.task, "first_rows", self.task.num_examples)
+        return self.task.first_rows if offers(self.task, MixedTask) else self.task.num_examples
 
     @property
     def part_rows(self) -> tuple[int, ...]:
@@ -231,7 +232,7 @@ class Config:
         first = self.train_rows
         if first is None:
             first = _share(self.train_fraction, self._first_rows)
-        return first, *getattr(self.task, "fixed_rows", ())
+        return first, *(self.task.fixed_rows if offers(self.task, MixedTask) else ())
 
     @property
     def num_train(self) -> int:

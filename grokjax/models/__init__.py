@@ -1,7 +1,7 @@
 """What computes the answers: Flax Linen modules, tokens [batch, length] -> logits [batch, answers, classes].
 
-`__call__(tokens, *, train=False, dropout=0.0, counts=None)` declares of these keywords what it needs. A module of your
-own need declare no more than its tokens and `train`. Attention is differentiated forward and backward, once or twice.
+What a model must have, and what it may have, is `grokjax.config.Model` and the contracts after it. Attention is
+differentiated forward and backward, once or twice.
 """
 
 from grokjax.models.decoder import Decoder

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import ConfigError, nnx_advice
+from grokjax.config import ChoosyModel, ConfigError, nnx_advice, offers
 from grokjax.tasks.table import Table
 
 
@@ -36,7 +36,7 @@ def fitted(model, table: Table):
             f"model must be a Flax Linen module (an instance of a subclass of flax.linen.Module), not {got}. "
             f"Try model={hint}."
         )
-    if hasattr(model, "check_table"):
+    if offers(model, ChoosyModel):
         model.check_table(table)
     known = dict(
         vocab_size=table.vocab_size,

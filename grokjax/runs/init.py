@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, Model
 from grokjax.runs.arrays import TableArrays
 from grokjax.runs.means import no_means
 from grokjax.runs.program import Program
@@ -54,7 +54,7 @@ def run_labels(values: RunValues, table: TableArrays, order: Int[Array, " exampl
     return splits.with_outliers(outlier_key, labels, order, values.num_train, values.outliers)
 
 
-def init_variables(model: Any, precision: str, seed: Int[Any, ""], inputs: Int[Any, "1 length"]) -> dict[str, Any]:
+def init_variables(model: Model, precision: str, seed: Int[Any, ""], inputs: Int[Any, "1 length"]) -> dict[str, Any]:
     """The part of `init_run` that depends on the model alone: its parameters, and what else it holds."""
     with jax.default_matmul_precision(precision):
         return model.init(seed_key(seed, "init"), inputs)

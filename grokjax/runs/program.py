@@ -1,10 +1,9 @@
 """What is static of a run: what its compiled program depends on."""
 
 import dataclasses
-from typing import Any
 
 from grokjax import metrics, optimizers
-from grokjax.config import Config, ConfigError, program_part
+from grokjax.config import Config, ConfigError, Model, Optimizer, Task, program_part
 from grokjax.models import MODELS, call_arguments, check_logits, fitted
 from grokjax.tasks.table import Table
 
@@ -30,14 +29,14 @@ class Program:
       code: hashes of what the user's code in it computes, which may change where its objects do not.
     """
 
-    model: Any
-    optimizer: Any
+    model: Model
+    optimizer: Optimizer
     metrics: tuple[metrics.Metric, ...]
     parts: tuple[str, ...]
     split_by: str
     batch_rule: str
     batch_rows: int
-    stream: Any
+    stream: Task | None
     drops: bool
     noisy: bool
     centred: bool
@@ -86,7 +85,7 @@ class Program:
         return self.centred or metrics.asks(self.metrics, "initial_params")
 
 
-def _check_fit(config: Config, table: Table, model, chosen: tuple[metrics.Metric, ...]) -> None:
+def _check_fit(config: Config, table: Table, model: Model, chosen: tuple[metrics.Metric, ...]) -> None:
     """ConfigError for dropout that a model does not have, or for a metric or a split that a table does not have."""
     if config.dropout and "dropout" not in call_arguments(type(model)):
         raise ConfigError(

@@ -16,7 +16,7 @@ from typing import Any
 import xarray as xr
 
 from grokjax import results
-from grokjax.config import CHECKPOINT_MINUTES, Config, ConfigError, Execution
+from grokjax.config import CHECKPOINT_MINUTES, CautiousModel, Config, ConfigError, Execution, offers
 from grokjax.messages import say, show
 from grokjax.sweeps import code, collect, devices, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
@@ -207,7 +207,8 @@ def _planned(inventory: Inventory, place: Place, execution: Execution):
 
 def _caveat(groups: Sequence[Group]) -> str | None:
     """What models have to say of the tables they are to learn, in one line; None for nothing."""
-    found = [group.program.model.caveat(group.table) for group in groups if hasattr(group.program.model, "caveat")]
+    cautious = [group for group in groups if offers(group.program.model, CautiousModel)]
+    found = [group.program.model.caveat(group.table) for group in cautious]
     found = list(dict.fromkeys(filter(None, found)))
     more = f" (The same holds for {len(found) - 1} more of this sweep's models and tasks.)" if len(found) > 1 else ""
     return found[0] + more if found else None

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 
 from grokjax import metrics, runs
-from grokjax.config import PROGRAM, Config, settings
+from grokjax.config import PROGRAM, Config, Task, settings
 from grokjax.models import MODELS, fitting
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.runs import Program, RunState, RunValues, TableArrays
@@ -73,7 +73,7 @@ def has_users_code(config: Config) -> bool:
     )
 
 
-def _is_users_task(task) -> bool:
+def _is_users_task(task: Task) -> bool:
     return type(task) not in TASKS.values() and not hasattr(task, "identity")
 
 

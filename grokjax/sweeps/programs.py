@@ -13,7 +13,7 @@ import numpy as np
 
 import grokjax
 from grokjax import optimizers, runs
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, CountedModel, offers
 from grokjax.runs import Program, RunState, RunValues, TableArrays
 
 compilations = 0
@@ -121,7 +121,7 @@ def step_operations(program: Program, table: TableArrays) -> int | None:
 
 def forward_operations(program: Program, table: TableArrays, rows: int) -> int | None:
     """Floating-point operations of the matrix products of one forward pass over `rows` rows."""
-    if not hasattr(program.model, "operations"):
+    if not offers(program.model, CountedModel):
         return None
     return program.model.operations(rows, None if program.drops or program.stream else table.prefixes)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from grokjax.config import ConfigError, program_part
+from grokjax.config import ConfigError, Task, program_part
 from grokjax.sweeps import devices
 from grokjax.tasks.table import Table
 
@@ -16,7 +16,7 @@ class Tables:
     def __init__(self):
         self._built: dict[Any, Table] = {}
 
-    def of(self, task) -> Table:
+    def of(self, task: Task) -> Table:
         """The table of a task; ConfigError, before it is built, if the machine cannot hold it."""
         task = program_part(task)
         if task not in self._built:
@@ -25,7 +25,7 @@ class Tables:
         return self._built[task]
 
 
-def check_memory(task) -> None:
+def check_memory(task: Task) -> None:
     """ConfigError if the table of a task alone does not fit the machine; builds nothing."""
     available, needed = devices.host_memory(), task.num_examples * (task.length + 1) * 4 * COPIES
     if needed > available:

@@ -1,9 +1,6 @@
 """What is learned: full tables of examples, how they are written as tokens, split and batched.
 
-A task is a frozen dataclass with settings, `name`, `num_examples` (known without building the table), `length` and
-`table()`. It may have `sample(key, count)`, an endless stream of rows as a pure JAX function, `fixed_rows`, the rows
-that train of every part after the first, `first_rows`, the rows of the first part, and `random_parts`, whether
-the labels of each part are random.
+What a task must have, and what it may have, is `grokjax.config.Task` and the contracts after it.
 """
 
 from grokjax.tasks.custom import FunctionTask, TableTask, from_function, from_table
