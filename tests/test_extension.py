@@ -25,7 +25,7 @@ from tiny import same_bits, tiny
 
 import grokjax as gj
 from grokjax.cli.training import sweep_command
-from grokjax.config import SWEEP_KEYWORDS
+from grokjax.config import OPTIONS, SWEEP_KEYWORDS
 from grokjax.sweeps import axes, forecast, programs
 from grokjax.sweeps.inventory import Inventory
 from grokjax.sweeps.training import Training
@@ -396,8 +396,9 @@ def test_what_a_configuration_is_not_made_of_is_answered_by_where_it_belongs(mak
 
 
 def test_every_keyword_of_sweep_is_known_as_one_and_cannot_be_a_hyperparameter():
-    named = [p.name for p in inspect.signature(gj.sweep).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    named = {n: p for n, p in inspect.signature(gj.sweep).parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert {*named, "num_seeds", "variant"} == set(SWEEP_KEYWORDS)
+    assert {name: named[name].default for name in OPTIONS} == {name: option.default for name, option in OPTIONS.items()}
     for name in SWEEP_KEYWORDS:
         with pytest.raises(gj.ConfigError, match=f"{name} is the name of something else already."):
             gj.optimizers.custom(lambda h: optax.sgd(h.learning_rate), **{name: 1.0})

@@ -59,6 +59,7 @@ class Task(Protocol):
         """The `grokjax.tasks.Table` of every example."""
 
 
+@runtime_checkable
 class StreamTask(Task, Protocol):
     """A task that also draws new rows without end, for batch_rule='stream'."""
 
@@ -66,6 +67,7 @@ class StreamTask(Task, Protocol):
         """Rows as a pure JAX function: inputs [count, length] and labels [count, answers], int32."""
 
 
+@runtime_checkable
 class MixedTask(Task, Protocol):
     """A task of several parts, of whose first a share trains."""
 
@@ -78,6 +80,7 @@ class MixedTask(Task, Protocol):
         """Rows that train of every part after the first."""
 
 
+@runtime_checkable
 class RandomTask(Task, Protocol):
     """A task of which some labels are drawn at random by each run."""
 
@@ -112,6 +115,7 @@ class Model(Protocol):
         """A call with these parameters; Flax's own."""
 
 
+@runtime_checkable
 class ChoosyModel(Model, Protocol):
     """A model that may refuse a table."""
 
@@ -119,6 +123,7 @@ class ChoosyModel(Model, Protocol):
         """ConfigError if it does not suit the table."""
 
 
+@runtime_checkable
 class CautiousModel(Model, Protocol):
     """A model that may have something to say of a table, before a sweep trains."""
 
@@ -126,6 +131,7 @@ class CautiousModel(Model, Protocol):
         """A sentence; None for nothing."""
 
 
+@runtime_checkable
 class CountedModel(Model, Protocol):
     """A model that counts its operations, from which a sweep's time is estimated."""
 
@@ -133,6 +139,7 @@ class CountedModel(Model, Protocol):
         """Floating-point operations of the matrix products of a forward pass; see `grokjax.models.Decoder`."""
 
 
+@runtime_checkable
 class SharingModel(CountedModel, Protocol):
     """A model that computes once what rows of a table share. It declares `prefix_length` in its own class."""
 
@@ -162,6 +169,7 @@ class Optimizer(Protocol):
         """The optax transformation from gradient to update; `hyper` are scalars by name, which may be traced."""
 
 
+@runtime_checkable
 class MetricFunction(Protocol):
     """Measures a run at its evaluated steps: a function whose parameters' names say what it is given.
 

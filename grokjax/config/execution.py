@@ -51,11 +51,11 @@ class Execution:
     )
     checkpoint_minutes: float = _option(
         CHECKPOINT_MINUTES,
-        f"between two times that all is saved as far as it is; default: {CHECKPOINT_MINUTES:g}",
+        f"between two times that everything so far is saved; default: {CHECKPOINT_MINUTES:g}",
         above=0.0,
         high=1e6,
     )
-    overwrite: bool = _option(False, "start anew whatever --out holds")
+    overwrite: bool = _option(False, "replace what --out holds")
     dry_run: bool = _option(False, "print the grid and what it needs, and train nothing")
     progress: bool = _option(True, "show progress")
     keep_checkpoints: bool = _option(False, "leave the checkpoints of the runs under way when all have ended")

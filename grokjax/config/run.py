@@ -23,7 +23,7 @@ SEED = dict(role=RUN, kind=int, low=0, high=2**31 - 1)
 @refusing
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Everything one run is told.
+    """Everything that decides one run.
 
     A run is a pure function of this. `task`, `model` and `optimizer` are objects with settings of their own
     (see `grokjax.tasks`, `grokjax.models`, `grokjax.optimizers`); `metrics` are names, or functions by name (see

@@ -76,7 +76,7 @@ def grokfast_ema(alpha, lamb):
 
 
 def grokfast_ma(window: int, lamb):
-    """g + lamb * (mean of the last `window` gradients), once there are so many; keeps them all."""
+    """g + lamb * (mean of the last `window` gradients), once there are that many; keeps them all."""
 
     def init(params):
         return _WindowState(

@@ -78,7 +78,7 @@ def custom(
     learning_rate: Any = 1e-3,
     **hyperparameters: Any,
 ) -> Custom:
-    """An optimizer of one's own, each declared hyperparameter an axis that can be swept without recompiling.
+    """An optimizer of your own, each declared hyperparameter an axis that can be swept without recompiling.
 
     Args:
       build: a function: given an object whose attributes are the hyperparameters, as scalars that may be traced, it

@@ -44,7 +44,7 @@ def train_chunk(
       state: before the chunk.
       num_steps: updates to make, 0 or more. Traced, so that chunks of all lengths are one program.
       evaluates: whether the metrics are wanted.
-      due: whether it is this run's own evaluation, after which its running means begin anew; lanes that advance
+      due: whether it is this run's own evaluation, after which its running means start again; lanes that advance
         together are evaluated together, also where it is not their turn.
 
     Returns:

@@ -59,7 +59,7 @@ def averaged(
 
 
 def reset(means: dict[str, Any], due: Bool[Array, ""]) -> dict[str, Any]:
-    """The running means, begun anew if the run's own evaluation was `due`."""
+    """The running means, back to those of nothing if the run's own evaluation was `due`."""
     return jax.tree.map(lambda x: jnp.where(due, jnp.zeros_like(x), x), means)
 
 

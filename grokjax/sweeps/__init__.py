@@ -1,5 +1,13 @@
 """MANY runs: from a grid of settings to a labelled result. The one place that maps over runs.
 
+    lay out the grid, and find out what there is of it already
+    if all runs have ended: return them
+    while the result is ours alone, and signals are listened to:
+        the missing runs, in groups that share a program; what they need
+        dry run: print that
+        one of several processes: train a share of them; the first joins all
+        otherwise: train them, and write the result
+
 The room is called `sweeps` so that `grokjax.sweep` can be the function, whatever is imported first.
 """
 
@@ -53,20 +61,12 @@ def sweep(
 ) -> xr.Dataset | None:
     """Trains a grid of runs and returns its labelled result.
 
-        lay out the grid, and find out what there is of it already
-        if all runs have ended: return them
-        while the result is ours alone, and signals are listened to:
-            the missing runs, in groups that share a program; what they need
-            dry run: print that
-            one of several processes: train a share of them; the first joins all
-            otherwise: train them, and write the result
-
     Args:
       config: one run; what `values` do not say.
       out: where to write the result, an .npz. Runs it holds already are not trained again, and those under way when an
         earlier sweep was interrupted go on; each run's final parameters are kept in a folder beside it. None: nothing
         is written.
-      overwrite: start anew whatever `out` holds.
+      overwrite: replace what `out` holds.
       dry_run: print what would be done and what it needs, and train nothing.
       lanes: runs that advance together on a device; None: 1 on a CPU, elsewhere as many as a measurement at the start
         finds worthwhile.

@@ -37,13 +37,13 @@ KEPT = 2
 COSTLIEST = 0.02
 """Share of the time that checkpoints may take: where they are slow, they become rarer."""
 
-_ANEW = "begin the runs under way anew; those that have ended are in the result"
+_ANEW = "start the runs under way again; those that have ended are in the result"
 
 
 class Checkpoints:
     """The checkpoints of one sweep, in a folder beside its result.
 
-    Each is one of Orbax's: the arrays, of each bank together, and a JSON text that tells what they are, with their
+    Each is one of Orbax's: the arrays, of each bank together, and a JSON text that says what they are, with their
     checksums and its own.
 
     Args:
@@ -107,7 +107,7 @@ class Checkpoints:
 
         Args:
           runs: that are asked for.
-          tell: told in a sentence of a checkpoint that cannot be read, where the one before can.
+          tell: is given a sentence on a checkpoint that cannot be read, where the one before can.
 
         Raises:
           ConfigError: for a checkpoint of another version or of runs that are not asked for, or if there are some and
@@ -140,7 +140,7 @@ class Checkpoints:
         return {}
 
     def _read(self, manager: ocp.CheckpointManager, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What `save` was given, told and arrays; ConfigError if it is of another version, ValueError if damaged."""
+        """What `save` has written, text and arrays; ConfigError if it is of another version, ValueError if damaged."""
         wrapped = manager.restore(step, args=ocp.args.Composite(told=ocp.args.JsonRestore()))["told"]
         if wrapped["schema"] != SCHEMA:
             raise ConfigError(
@@ -230,7 +230,7 @@ def _quieten_orbax() -> None:
 
 
 def _not_of_orbax(record: logging.LogRecord) -> bool:
-    """Whether something else logs: Orbax tells of every file, and of errors that are told in a sentence here."""
+    """Whether something else logs: Orbax logs every file, and errors that are said in a sentence here."""
     return "orbax" not in record.pathname
 
 
@@ -252,9 +252,9 @@ class Keeper:
       checkpoints: where to.
       seconds: between two of them.
       kept: the runs that an earlier process had under way, by run id; each is written until a bank holds it.
-      write_result: writes the result so far, told the runs under way. It is called before each checkpoint, so that a
+      write_result: writes the result so far, given the runs under way. It is called before each checkpoint, so that a
         run is in one of them.
-      tell: told in a sentence what could not be written.
+      tell: is given a sentence on what could not be written.
     """
 
     def __init__(

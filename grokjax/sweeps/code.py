@@ -242,13 +242,13 @@ def _stream(program: Program) -> str:
     return _lowered(lambda seed: program.stream.sample(jax.random.key(seed), program.batch_rows), seed)
 
 
-def static_part(config: Config, told: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What of `told` shapes the program: all but the settings that are traced or that only the host reads."""
+def static_part(config: Config, identity: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What of a run's `identity` shapes the program: not settings that are traced or that only the host reads."""
     owners = {"task": config.task, "model": config.model, "optimizer": config.optimizer, "run": config}
     static = {}
     for which, owner in owners.items():
         shaping = {name for name, field in settings(owner).items() if field.metadata["role"] == PROGRAM}
-        static[which] = {name: value for name, value in told[which].items() if name in shaping or name == which}
+        static[which] = {name: value for name, value in identity[which].items() if name in shaping or name == which}
     return static
 
 
@@ -283,9 +283,9 @@ def as_meta(codes: Iterable[Code]) -> list[dict[str, str]]:
 
 def differences(old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], path: Path) -> list[str]:
     """In words, the pieces of code that a result was trained with and that compute something else now."""
-    told = []
+    found = []
     for piece in dict.fromkeys(entry["piece"] for entry in new):
         ours, theirs = ([Code(**e) for e in entries if e["piece"] == piece] for entries in (new, old))
         if theirs and not {c.computes for c in ours} & {c.computes for c in theirs}:
-            told.append(f"{ours[0].title} computes something else than when {path.name} was trained")
-    return told
+            found.append(f"{ours[0].title} computes something else than when {path.name} was trained")
+    return found

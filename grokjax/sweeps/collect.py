@@ -175,16 +175,16 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
       path: of the result.
       old, new: `described` of what it holds and of what is asked for.
     """
-    told = code.differences(old.get("code", []), new.get("code", []), path)
+    reasons = code.differences(old.get("code", []), new.get("code", []), path)
     held, asked = old.get("config", {}), new["config"]  # what another script wrote need not have all that a sweep has
     for name in sorted({*held, *asked}):
         if name in held and name in asked and held[name] != asked[name]:
-            told.append(f"{name} is {held[name]} there and {asked[name]} here")
+            reasons.append(f"{name} is {held[name]} there and {asked[name]} here")
     for name, points in old.get("axes", {}).items():
         wanted = new["axes"].get(name, [{n: asked.get(n) for n in points[0]}])
         if missing := [point for point in points if point not in wanted]:
-            told.append(f"it has {', '.join(_point(p) for p in missing[:4])}, which are not asked for")
-    what = "; ".join(told) or "its runs were told something else, perhaps by another version of grokjax"
+            reasons.append(f"it has {', '.join(_point(p) for p in missing[:4])}, which are not asked for")
+    what = "; ".join(reasons) or "its runs have other settings, perhaps those of another version of grokjax"
     raise ConfigError(
         f"{path} holds another sweep: {what}. Choose another --out, ask for all its values and more, or --overwrite it."
     )

@@ -20,7 +20,7 @@ from grokjax.sweeps.tables import Tables
 from grokjax.tasks.table import Table
 
 ACCELERATOR_WIDTHS = (8, 32, 128, 512)
-"""Lanes that are tried in turn on a device that is no CPU, unless told otherwise."""
+"""Lanes that are tried in turn on a device that is no CPU, unless a number is given."""
 
 TIMED_CHUNKS = 2
 """Chunks over which each width is timed; the fastest counts."""
@@ -136,7 +136,7 @@ class Growth:
         self.wider, self.best, self.rates = collections.deque(wider), 0.0, []
 
     def next(self, run_steps: int, seconds: float) -> int | None:
-        """The width to go on with after a chunk of so many run-steps; None for the present one."""
+        """The width to go on with after a chunk of this many run-steps; None for the present one."""
         if not self.wider:
             return None
         self.rates.append(run_steps / max(seconds, 1e-9))
@@ -154,7 +154,7 @@ class Observer:
     """Hears of everything that happens, from several threads; the base class ignores it."""
 
     def advanced(self, run_steps: int) -> None:
-        """The lanes of a device advanced by so many steps, added over lanes."""
+        """The lanes of a device advanced by this many steps, added over lanes."""
 
     def evaluated(self, live: Live, params: Callable[[], dict]) -> None:
         """A run was evaluated; its parameters are to be had at once, or not at all."""
@@ -166,7 +166,7 @@ class Observer:
         """A bank stands between two chunks."""
 
     def left(self, bank: Bank) -> None:
-        """A device has done its part of a group by this bank, or was told to stop."""
+        """A device has done its part of a group by this bank, or was stopped."""
 
 
 class Queue:
@@ -174,7 +174,7 @@ class Queue:
 
     Args:
       groups: whose pending runs they are.
-      kept: those that are not to begin anew but go on, by run id.
+      kept: those that go on from where they were, by run id.
       stop: once it is set, there are none.
     """
 
@@ -262,9 +262,9 @@ def train(
       groups: by `make_groups`; their queues are emptied.
       devices: that train.
       lanes: per device; None: one on a CPU, elsewhere as many as `Growth` finds worthwhile and fit the memory.
-      observer: told of progress, and given each run that ends.
+      observer: hears of progress, and is given each run that ends.
       stop: set to end within a chunk, leaving runs under way unrecorded.
-      kept: runs that are not to begin anew but go on, by run id.
+      kept: runs that go on from where they were, by run id.
       wait: joins a thread; lets the caller listen to signals meanwhile.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a sweep will need: programs, arithmetic, memory and time, told before anything is trained."""
+"""What a sweep will need: programs, arithmetic, memory and time, before anything is trained."""
 
 import dataclasses
 from collections.abc import Sequence

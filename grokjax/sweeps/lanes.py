@@ -110,7 +110,7 @@ class Bank:
 
     Args:
       program: static.
-      compiled: the same for so many lanes and this device.
+      compiled: the same for this number of lanes and this device.
       arrays: the table, in NumPy.
       lanes: how many.
       device: where.
@@ -174,8 +174,8 @@ class Bank:
 
     def dispatch(self, num_steps: int, evaluates: bool, due: list[bool]) -> tuple[Any, Measured]:
         """Has the device advance all lanes; `due` says whose evaluation it is. Does not wait, and keeps nothing."""
-        told = np.int32(num_steps), np.bool_(evaluates), np.array(due) if self.stacked else np.bool_(due[0])
-        return self.compiled.advance(self.values, self.table, self.state, *told)
+        scalars = np.int32(num_steps), np.bool_(evaluates), np.array(due) if self.stacked else np.bool_(due[0])
+        return self.compiled.advance(self.values, self.table, self.state, *scalars)
 
     @property
     def memory(self) -> int:
@@ -218,7 +218,7 @@ def _restored(shapes: RunState, held: Held) -> RunState:
     if form != {path: (leaf.shape[1:], leaf.dtype) for path, leaf in held.state.items()}:
         raise ConfigError(
             "The checkpoint holds states of another form than runs have now. Go on with the version that wrote it, or "
-            "remove its folder to begin the runs under way anew."
+            "remove its folder to start the runs under way again."
         )
     return jax.tree.unflatten(jax.tree.structure(shapes), [held.state[path][0] for path in form])
 

@@ -45,7 +45,7 @@ def find_place(process_id: int | None, num_processes: int | None, coordinator: s
     """Which process this is.
 
     Args:
-      process_id, num_processes: as told; None to find out from what has started the process (`LAUNCHERS`).
+      process_id, num_processes: as given; None to find out from what has started the process (`LAUNCHERS`).
       coordinator: address host:port at which `jax.distributed` is to meet, where devices need that all processes know
         of each other, such as a pod of TPUs; 'auto' to have it find out everything, None to do without.
 
@@ -55,21 +55,21 @@ def find_place(process_id: int | None, num_processes: int | None, coordinator: s
     if (process_id is None) != (num_processes is None) and num_processes != 1:
         raise ConfigError("process_id and num_processes belong together. Give both, or neither.")
     if num_processes is not None:
-        told = Place(process_id or 0, num_processes)
-        if not (isinstance(told.number, int) and isinstance(told.count, int) and 0 <= told.number < told.count):
+        place = Place(process_id or 0, num_processes)
+        if not (isinstance(place.number, int) and isinstance(place.count, int) and 0 <= place.number < place.count):
             raise ConfigError(
                 f"process_id={process_id} of num_processes={num_processes} is out of range: processes are counted from "
                 "0, and there is at least one."
             )
     else:
-        told = _launched()
+        place = _launched()
     if coordinator is None:
-        return told
+        return place
     try:
         if coordinator == "auto":
             jax.distributed.initialize()
         else:
-            jax.distributed.initialize(coordinator, told.count, told.number)
+            jax.distributed.initialize(coordinator, place.count, place.number)
     except Exception as error:  # of addresses that are none come errors of several types
         why = str(error).strip().partition("\n")[0][:200]
         raise ConfigError(f"coordinator={coordinator} could not bring the processes together ({why}).") from None
@@ -88,7 +88,7 @@ def shared(groups: Sequence[Group], place: Place) -> list[Group]:
 
     Each process gets the same predicted work, as near as whole runs allow, in as few groups as may be: each is a
     program to compile and, on an accelerator, a bank to fill. A group's runs are dealt out in an order that does not
-    hang on what they are told, so that all who share it get runs of all kinds.
+    depend on their settings, so that all who share it get runs of all kinds.
 
     Args:
       groups: of all runs that are to be trained.

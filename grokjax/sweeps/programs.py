@@ -48,13 +48,13 @@ class Compiled(NamedTuple):
 
 
 def check(program: Program, values: RunValues, table: TableArrays) -> None:
-    """Traces a program that has a user's code in it; ConfigError telling what of it raised what, and where."""
+    """Traces a program that has a user's code in it; ConfigError that says what of it raised what, and where."""
     if not program.users_code:
         return
-    told = np.int32(1), np.bool_(True), np.bool_(True)
+    scalars = np.int32(1), np.bool_(True), np.bool_(True)
     with _explaining(program):
         state = jax.eval_shape(functools.partial(runs.init_run, program), values, table)
-        jax.eval_shape(functools.partial(runs.train_chunk, program), values, table, state, *told)
+        jax.eval_shape(functools.partial(runs.train_chunk, program), values, table, state, *scalars)
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def _explaining(program: Program):
         ours = str(Path(grokjax.__file__).parent), "site-packages", "dist-packages"
         places = [f" ({f.filename}:{f.lineno})" for f in frames if not any(name in f.filename for name in ours)]
         first_line = str(error).strip().partition("\n")[0].removesuffix(".")
-        if first_line.endswith(":"):  # what differs is told below
+        if first_line.endswith(":"):  # what differs is on the lines below
             first_line = " ".join(str(error).split())
         raise ConfigError(
             f"A program with {' and '.join(program.users_code)} cannot be made: {type(error).__name__}: "

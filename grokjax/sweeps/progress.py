@@ -81,9 +81,9 @@ class Meter:
     def _open(self) -> None:
         """Opens a bar, on a terminal."""
         if self.shows and STANDARD_ERROR.isatty():
-            columns = TextColumn("{task.fields[told]}"), BarColumn(), TimeElapsedColumn()
+            columns = TextColumn("{task.fields[line]}"), BarColumn(), TimeElapsedColumn()
             self.bar = Progress(*columns, console=Console(file=STANDARD_ERROR))
-            self.task = self.bar.add_task("", total=self.total, told=self.line())
+            self.task = self.bar.add_task("", total=self.total, line=self.line())
             self.bar.start()
 
     @harmless
@@ -121,13 +121,13 @@ class Meter:
         """Runs done, speed, how many got there, time left at most."""
         rate = self.run_steps / max(self.seconds, 1e-9)
         left = (self.total - self.run_steps - self.skipped) / rate if rate else float("nan")
-        told = f"{self.ended}/{self.num_runs} runs, {rate:,.0f} run-steps/s, {self.memorised} memorised"
-        told += f", {self.generalised} generalised"
-        return told + (f", {clock(left)} left at most" if np.isfinite(left) and self.ended < self.num_runs else "")
+        text = f"{self.ended}/{self.num_runs} runs, {rate:,.0f} run-steps/s, {self.memorised} memorised"
+        text += f", {self.generalised} generalised"
+        return text + (f", {clock(left)} left at most" if np.isfinite(left) and self.ended < self.num_runs else "")
 
     def _show(self) -> None:
         if self.bar:
-            self.bar.update(self.task, completed=self.run_steps + self.skipped, told=self.line())
+            self.bar.update(self.task, completed=self.run_steps + self.skipped, line=self.line())
         elif self.shows and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
             say(self.line())

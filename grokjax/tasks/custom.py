@@ -1,4 +1,4 @@
-"""Tasks of one's own: from a function of residues, or from a table of inputs and labels."""
+"""Tasks of your own: from a function of residues, or from a table of inputs and labels."""
 
 import dataclasses
 import functools
@@ -249,7 +249,7 @@ def from_table(
     answer_positions: Any = None,
     pair: Any = None,
 ) -> TableTask:
-    """A task from a table of one's own.
+    """A task from a table of your own.
 
     Args:
       inputs: [examples, length] whole numbers, token ids. Inputs that are measured, such as pixels, are not supported.

@@ -98,7 +98,7 @@ def write(
       tokens, output, vocab_size: as in `check_format`.
 
     Returns:
-      The fields of a `Table` that hang on the format: inputs, labels, answer_positions, vocab_size, num_classes.
+      The fields of a `Table` that depend on the format: inputs, labels, answer_positions, vocab_size, num_classes.
     """
     row, symbols = words(tokens, len(operands)), symbol_ids(tokens, numbers)
     vocab_size = vocab_size or numbers + len(symbols)

@@ -115,7 +115,7 @@ def shuffle(key: Key[Array, ""], positions: Int[Array, " batch"], count: Int[Arr
 
 
 def _mix(x: UInt[Array, "*shape"]) -> UInt[Array, "*shape"]:
-    """Scrambles 32-bit words: the finaliser of MurmurHash3, a bijection in which every bit hangs on every other."""
+    """Scrambles 32-bit words: the finaliser of MurmurHash3, a bijection in which every bit depends on every other."""
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> 16)

@@ -232,7 +232,7 @@ def test_where_none_can_be_read_nothing_begins_and_nothing_is_removed(two):
     for path in two.rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    with pytest.raises(gj.ConfigError, match=r"cannot be read .*, nor can another. Remove .* to begin the runs"):
+    with pytest.raises(gj.ConfigError, match=r"cannot be read .*, nor can another. Remove .* to start the runs"):
         read(two)
     assert (two / "1").is_dir()
 
