@@ -277,7 +277,7 @@ def test_the_library_tells_what_does_not_fit():
         gj.sweep(config(model=Flat()), progress=False)
     with pytest.raises(gj.ConfigError, match="labels holds 7 at"):
         gj.tasks.from_table([[0, 1], [1, 0]], [7, 0], num_classes=5)
-    with pytest.raises(gj.ConfigError, match="gives 59 at x=0, y=59|gives 60|no whole number from 0 to 58"):
+    with pytest.raises(gj.ConfigError, match="gives 59 at x=0, y=59|gives 60|not a whole number from 0 to 58"):
         gj.tasks.from_function(lambda x, y: x + y, modulus=59)
 
 
