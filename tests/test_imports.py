@@ -28,13 +28,33 @@ MAY = {
     "measuring": {"messages", "results", "live", "sweeps"},
     "study": {"catalogue", "config", "sweeps", "measuring"},
     "plot": {"results", "analysis"},
+    "explorer": {"results", "analysis", "plot"},
     "claims": {"catalogue", "config", "results", "analysis"},
-    "cli": {"catalogue", "config", "messages", "metrics", "sweeps", "study", "measuring", "results", "plot", "claims"},
+    "cli": {
+        "catalogue",
+        "config",
+        "messages",
+        "metrics",
+        "sweeps",
+        "study",
+        "measuring",
+        "results",
+        "plot",
+        "explorer",
+        "claims",
+    },
 }
 """The rooms, each after all that it may import from, besides the version in grokjax/__init__.py."""
 
-LATE = {("cli", "experiments"), ("study", "experiments"), ("catalogue", "experiments"), ("cli", "figures")}
-"""What is looked up by name: verbs and studies. They stand on top, and are imported when they are asked for."""
+LATE = {
+    ("cli", "experiments"),
+    ("study", "experiments"),
+    ("catalogue", "experiments"),
+    ("cli", "figures"),
+    ("results", "plot"),
+    ("results", "explorer"),
+}
+"""What stands on top and is imported only when it is asked for: verbs, studies, and what a dataset's accessor draws."""
 
 HEAVY = {"jax", "jaxlib", "flax", "optax", "orbax", "sklearn"}
 
@@ -106,9 +126,15 @@ def test_a_room_imports_only_from_rooms_below_it(of):
             where = room(target)
             allowed = where in (None, "", of) or where in MAY[of] or (of, where) in LATE
             assert allowed, f"{name} imports {target}, and {of} may import from {sorted(MAY[of])}"
+            late = (of, where) in LATE and target in imports(name, everywhere=False)
+            assert not late, f"{name} imports {target} as soon as it is imported itself"
 
 
-LIGHT = [name for name in MODULES if room(name) in ("plot", "claims", "results", "figures", "catalogue", "messages")]
+LIGHT = [
+    name
+    for name in MODULES
+    if room(name) in ("plot", "explorer", "claims", "results", "figures", "catalogue", "messages")
+]
 
 
 @pytest.mark.parametrize("name", LIGHT)
