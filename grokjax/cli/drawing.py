@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import xarray as xr
 from absl import flags
 
 from grokjax import plot
@@ -74,6 +75,9 @@ def _draw(name: str, path: Path) -> bool:
 def drawn(name: str, path: Path, out: str | Path, *, pdf: bool = False) -> Path:
     """The picture of a result, drawn and saved.
 
+    A figure that reads the results of other experiments too names them in `BESIDE`, a tuple of names within its study.
+    Its `draw` is given each by that name: the result of the same preset in the same folder, None where there is none.
+
     Args:
       name: of the experiment.
       path: of the result.
@@ -91,8 +95,21 @@ def drawn(name: str, path: Path, out: str | Path, *, pdf: bool = False) -> Path:
         raise ValueError(f"{path} has no run yet. Continue it: grokjax run {name}")
     try:
         with plot.style():
-            picture = plot.save(figure(name).draw(grid), out, pdf=pdf)
+            module = figure(name)
+            others = {other: _beside(path, other) for other in getattr(module, "BESIDE", ())}
+            picture = plot.save(module.draw(grid, **others), out, pdf=pdf)
     except (KeyError, TypeError, IndexError, ResultError) as error:
         raise ValueError(f"{path} is not a result of {name}, as its figure needs it: {error.args[0]}") from None
     plot.close()
     return picture
+
+
+def _beside(path: Path, name: str) -> xr.Dataset | None:
+    """The result of another experiment of the same study and preset, None where it has no run."""
+    other = path.with_name(f"{name}-{path.stem.rpartition('-')[2]}.npz")
+    try:
+        grid = with_measures(other) if other.exists() else None
+    except ResultError as error:
+        say(f"{other} is left out of the figure: {error}")
+        return None
+    return grid if grid is not None and "status" in grid and (grid["status"] != "not run").any() else None
