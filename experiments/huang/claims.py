@@ -22,7 +22,7 @@ from grokjax.claims.evidence import Evidence, Judged, cells
 from grokjax.claims.rules import Rule
 from grokjax.claims.runs import Runs, paired
 from grokjax.claims.verdicts import Part, effect, majority, no_more
-from grokjax.experiments.huang.arms import BAND, CELLS, OWN_SIZES, alone, mixed
+from grokjax.experiments.huang.arms import BAND, CELLS, OWN_SIZES, mixed
 
 THIRD = 1 / 3
 """Share of the budget at which the band of semi-grokking is reported beside the whole."""

@@ -1,0 +1,33 @@
+"""What the experiments of the study of Huang et al. share: the task, Nanda et al.'s one-layer decoder, its optimizer.
+
+The source gives neither learning rate, weight decay nor number of epochs. Those here are the ones that a pilot study
+chose; the docstring of `dynamics` has all of it. Batches are full, so an epoch is a step.
+"""
+
+import dataclasses
+
+import grokjax as gj
+
+MODEL = gj.models.Decoder(num_layers=1, norm="none", bias="mlp", positions="learned", init_scheme="nanda")
+"""Four heads, an MLP of 4 x width hidden units with biases, no norms."""
+
+ADDITION = gj.Config(
+    task=gj.tasks.modular("add", 113, output="numbers"),
+    model=MODEL,
+    optimizer=gj.optimizers.AdamW(learning_rate=1e-3, weight_decay=1.0),
+    batch_rule="full",
+    epochs=40_000,
+    hold_steps=500,
+    eval_at="every:50",
+)
+"""a + b modulo 113 as the tokens a, b and '=', in batches of all rows that train."""
+
+MIXTURE = dataclasses.replace(ADDITION, task=gj.tasks.Mixture("add", "random", 113, 1000, "numbers"))
+"""Additions beside subtractions with random labels, told apart by the operator token; the latter never validate."""
+
+SMALL = dict(modulus=47, learning_rate=3e-3, epochs=8000)
+"""What quick presets have in place of the source's modulus, whose rows and widths they scale with."""
+
+ENDS = dict(stop_accuracy=0.99)
+"""A run ends once validation accuracy has held 99 % over 500 steps, the median of these. Its kind of dynamics is then
+decided, unless it collapses later: the runs of `dynamics` go on to the end, and show whether they do."""

@@ -1,0 +1,25 @@
+"""The critical data size by width: final validation accuracy over the number of training rows.
+
+Claims: HUANG-1, HUANG-8. Source: Huang et al. 2024, figure 3.
+"""
+
+from grokjax.cli import run
+from grokjax.experiments.huang.common import ADDITION, ENDS, SMALL
+from grokjax.study import Experiment, Preset, sizes
+
+PAPER = Preset(
+    ADDITION,
+    axes={"width": [32, 36, 40, 44, 48, 56, 64], "train_rows": list(range(2000, 4001, 200)), "seed": range(11)},
+).but(**ENDS, size="modulus 113, 2,000 to 4,000 rows, widths 32 to 64, eleven seeds")
+QUICK = PAPER.but(**SMALL, width=[8, 16, 32], train_rows=[500, 600, 700, 800, 900], seed=range(1), size="")
+
+EXPERIMENT = Experiment(
+    name="huang/critical_size",
+    doc=__doc__,
+    presets=sizes(quick=QUICK, paper=PAPER)
+    | {"part": PAPER.but(width=[32, 64], seed=range(3), size="widths 32 and 64, three seeds")},
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT)

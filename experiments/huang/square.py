@@ -1,0 +1,28 @@
+"""The U over width on the sum and on its square, at equal training rows: does the harder task deepen it?
+
+Claim: HUANG-5. Source: Huang et al. 2024, figure 7.
+"""
+
+from grokjax.cli import run
+from grokjax.experiments.huang.width import PAPER as WIDTH
+from grokjax.experiments.huang.width import QUICK as QUICK_WIDTH
+from grokjax.study import Experiment, Preset, sizes
+
+
+def with_square(preset: Preset, rows: int, size: str) -> Preset:
+    """A preset of `width` at one number of rows, on the sum and on its square."""
+    return preset.but(operation=["add", "(x+y)^2"], train_rows=rows, size=size)
+
+
+EXPERIMENT = Experiment(
+    name="huang/square",
+    doc=__doc__,
+    presets=sizes(
+        quick=with_square(QUICK_WIDTH, 700, ""),
+        paper=with_square(WIDTH, 3000, "modulus 113, 3,000 rows, fifteen widths, eleven seeds"),
+    ),
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT)
