@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -114,12 +115,12 @@ def draw_shares(ax: Axes, at: np.ndarray, kinds: np.ndarray) -> None:
     percent_axis(ax, "y")
 
 
-def kinds_key(figure: Figure, kinds: np.ndarray) -> None:
-    """A legend below all panels of the kinds of dynamics that occur."""
+def kinds_key(figure: Figure, kinds: np.ndarray, *more: Artist) -> None:
+    """A legend below all panels of the kinds of dynamics that occur, and of what else is drawn."""
     seen = [kind for kind in LABELS if (kinds == kind).any()]
-    handles = [Patch(color=KINDS[kind], lw=0, label=kind) for kind in seen]
+    handles = [*more, *(Patch(color=KINDS[kind], lw=0, label=kind) for kind in seen)]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4 if more else 7))
 
 
 def draw_emergence(grid: xr.Dataset, by: str, called: Callable[..., str]) -> Figure:

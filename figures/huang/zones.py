@@ -41,8 +41,7 @@ def draw(grid, capacity=None, critical_size=None):
     ax.set_xticks(np.arange(len(widths)), [f"{width}" for width in widths])
     ax.set(xlabel="width d", ylabel="training rows N", xlim=(-0.5, len(widths) - 0.5), ylim=(edges[0], edges[-1]))
     ax.set_title(f"kinds of dynamics ({count(grid)})")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
-    kinds_key(figure, kinds.values)
+    kinds_key(figure, kinds.values, *ax.get_legend_handles_labels()[0])
     return figure
 
 
@@ -85,11 +84,11 @@ def _line(ax, widths, edges, sizes, label, color, marker):
     known = sorted(sizes)
     at = np.interp(np.log(known), np.log(widths), np.arange(len(widths)), left=np.nan, right=np.nan)
     heights = np.array([sizes[width] for width in known], float)
-    inside = (heights >= edges[0]) & (heights <= edges[-1])
-    look = dict(color=color, ms=6, mec="white", mew=0.8, clip_on=False, zorder=4)
-    ax.plot(at, np.where(inside, heights, np.nan), color=color, lw=2, marker=marker, mec="white", label=label, zorder=4)
+    look = dict(color=color, ms=6, mec="white", mew=0.8, zorder=4)
+    finite = np.where(np.isfinite(heights), heights, np.nan)
+    ax.plot(at, finite, lw=2, marker=marker, label=label, **look)
     for beyond, height, triangle in ((heights > edges[-1], edges[-1], "^"), (heights < edges[0], edges[0], "v")):
-        ax.plot(at[beyond], np.full(beyond.sum(), height), ls="none", marker=triangle, **look)
+        ax.plot(at[beyond], np.full(beyond.sum(), height), ls="none", marker=triangle, clip_on=False, **look)
 
 
 if __name__ == "__main__":
