@@ -1,6 +1,8 @@
 """The U over width on the sum and on its square, at equal training rows: does the harder task deepen it?
 
-Claim: HUANG-5. Source: Huang et al. 2024, figure 7.
+Claim: HUANG-5. Source: Huang et al. 2024, figure 7: (a+b)^2 modulo 113, 3,000 rows, eleven seeds. The sum at the same
+rows is trained beside it, so that depths are compared seed by seed. Rate, decay and epochs are those that the pilots of
+`dynamics` chose.
 """
 
 from grokjax.cli import run
@@ -18,7 +20,9 @@ EXPERIMENT = Experiment(
     name="huang/square",
     doc=__doc__,
     presets=sizes(
-        quick=with_square(QUICK_WIDTH, 700, ""),
+        quick=with_square(
+            QUICK_WIDTH, 640, "modulus 31, 640 rows, six widths from 4 to 24, one seed, up to 3,000 epochs"
+        ),
         paper=with_square(WIDTH, 3000, "modulus 113, 3,000 rows, fifteen widths, eleven seeds"),
     ),
 )
