@@ -1,8 +1,8 @@
 """Memory capacity by width: how many rows of random labels a model answers rightly.
 
 Claim: HUANG-2. Source: Huang et al. 2024, figure 4: random labels shared by (a, b) and (b, a), all pairs train, three
-seeds. The figure's widths are not given; ours are 4 to 32. Rate, decay and epochs are those that the pilots of
-`dynamics` chose: with weight decay a model holds fewer rows than it could without.
+seeds. The figure's widths are not given; ours are 4 to 32. Rate, decay and epochs are as in `dynamics`, whose
+docstring has the pilots: with weight decay a model holds fewer rows than it could without.
 """
 
 from grokjax.cli import run

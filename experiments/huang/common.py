@@ -1,7 +1,8 @@
 """What the experiments of the study of Huang et al. share: the task, Nanda et al.'s one-layer decoder, its optimizer.
 
-The source gives neither learning rate, weight decay nor number of epochs. Those here are the ones that a pilot study
-chose; the docstring of `dynamics` has all of it. Batches are full, so an epoch is a step.
+The source gives neither learning rate, weight decay nor number of epochs. At its modulus they are those of Nanda et
+al., whose architecture it is; pilots, which the docstring of `dynamics` has, chose those of the small presets.
+Batches are full, so an epoch is a step.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """The critical data size by width: final validation accuracy over the number of training rows.
 
 Claims: HUANG-1, HUANG-8. Source: Huang et al. 2024, figure 3: 2,000 to 4,000 rows by 200, seven widths from 32 to 64,
-eleven seeds. Rate, decay and epochs are those that the pilots of `dynamics` chose.
+eleven seeds. Rate, decay and epochs are as in `dynamics`, whose docstring has the pilots.
 
 The band of semi-grokking is also read at a third of the budget, off the same runs: that shows whether it narrows with
 more epochs.

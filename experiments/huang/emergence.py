@@ -4,7 +4,7 @@ Claim: HUANG-6. Source: Huang et al. 2024, figure 8: 3,000 additions beside 3,00
 labels, told apart by the operator, the highest of three seeds, models from one layer of width 64 to eight of 1,024,
 which have 1,570 times as many parameters. The models between these are ours, as are the two narrower ones. Without
 random rows (0) the same model trains on the additions alone, with the same tokens. Every seed is shown, not the
-highest alone. Rate, decay and epochs are those that the pilots of `dynamics` chose.
+highest alone. Rate, decay and epochs are as in `dynamics`, whose docstring has the pilots.
 """
 
 from grokjax.cli import run

@@ -1,8 +1,8 @@
 """The U over width on the sum and on its square, at equal training rows: does the harder task deepen it?
 
 Claim: HUANG-5. Source: Huang et al. 2024, figure 7: (a+b)^2 modulo 113, 3,000 rows, eleven seeds. The sum at the same
-rows is trained beside it, so that depths are compared seed by seed. Rate, decay and epochs are those that the pilots of
-`dynamics` chose.
+rows is trained beside it, so that depths are compared seed by seed. Rate, decay and epochs are as in `dynamics`,
+whose docstring has the pilots.
 """
 
 from grokjax.cli import run

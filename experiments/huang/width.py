@@ -1,7 +1,8 @@
 """Validation accuracy over width at several numbers of training rows: a U where data are few?
 
 Claims: HUANG-4, HUANG-11. Source: Huang et al. 2024, figure 6: 2,600 to 5,000 rows, fifteen widths, eleven seeds; it
-prints some of the widths, the others are ours. Rate, decay and epochs are those that the pilots of `dynamics` chose.
+prints some of the widths, the others are ours. Rate, decay and epochs are as in `dynamics`, whose docstring has the
+pilots.
 """
 
 from grokjax.cli import run
