@@ -16,7 +16,7 @@ PAPER = Preset(ADDITION, axes={"width": [4, 8, 12, 16, 20, 24, 28, 32], "seed": 
 )
 QUICK = PAPER.but(
     **SMALL,
-    width=[4, 6, 8, 12, 16, 24],
+    width=[4, 8, 12, 16, 20, 24],
     size="modulus 31, all 961 rows, widths 4 to 24, three seeds, 3,000 epochs",
 )
 

@@ -45,7 +45,7 @@ PAPER = Preset(ADDITION, axes={"seed": range(11)}, arms=arms([(cell.width, cell.
 )
 QUICK = PAPER.but(
     **SMALL,
-    arms=arms([(6, 720), (16, 520), (24, 720), (16, 620)]),
+    arms=arms([(8, 720), (16, 520), (24, 720), (16, 620)]),
     seed=range(3),
     size="modulus 31, four scaled cells, three seeds, 3,000 epochs",
 )

@@ -15,7 +15,7 @@ PAPER = Preset(
 ).but(**ENDS, size="modulus 113, eight widths, seven numbers of rows, three seeds")
 QUICK = PAPER.but(
     **SMALL,
-    width=[4, 6, 8, 12, 16, 24],
+    width=[4, 8, 12, 16, 20, 24],
     train_rows=[480, 560, 640, 720, 800],
     seed=range(1),
     size="modulus 31, six widths from 4 to 24, 480 to 800 rows by 80, one seed, up to 3,000 epochs",
