@@ -29,7 +29,7 @@ THIRD = 1 / 3
 
 NO_SIZE = "seeds both sizes may lie beyond those that ran"
 NO_BAND = "seeds one end or both may lie beyond the sizes that ran"
-NEVER_EMERGED = "seeds neither emerged in any model that ran"
+NEVER_EMERGED = "seeds both emerge between the same two models, or one of them in none that ran"
 
 BEGUN, GENERALISED = 0.1, 0.9
 """Validation accuracies between which a size is in the band, and between which the weight norm is compared."""

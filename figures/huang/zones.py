@@ -88,7 +88,8 @@ def _line(ax, widths, edges, sizes, label, color, marker):
     finite = np.where(np.isfinite(heights), heights, np.nan)
     ax.plot(at, finite, lw=2, marker=marker, label=label, **look)
     for beyond, height, triangle in ((heights > edges[-1], edges[-1], "^"), (heights < edges[0], edges[0], "v")):
-        ax.plot(at[beyond], np.full(beyond.sum(), height), ls="none", marker=triangle, clip_on=False, **look)
+        if beyond.any():  # an empty line that is not clipped has a place in the layout
+            ax.plot(at[beyond], np.full(beyond.sum(), height), ls="none", marker=triangle, clip_on=False, **look)
 
 
 if __name__ == "__main__":
