@@ -20,7 +20,7 @@ Pilots for the small presets (seed 100, decay 1):
   1,961), 700 end at 10 %, 800 at 29 % without generalising: swaps again, and slow. Given up.
 * modulus 31, both rows of a pair on one side of the split, rate 1e-2, width 24, 720 rows, seen up to epoch 2,389:
   memorises at 75 with validation at 2 %, which passes 10 % at 270 and 94 % at 900, and reaches 99 % near the end:
-  grokking. This setting was taken. MORE
+  grokking. This setting was taken.
 """
 
 from collections.abc import Sequence
