@@ -26,7 +26,7 @@ ADDITION = gj.Config(
 MIXTURE = dataclasses.replace(ADDITION, task=gj.tasks.Mixture("add", "random", 113, 480, "numbers"))
 """Additions beside subtractions with random labels, told apart by the operator token; the latter never validate."""
 
-SMALL = dict(modulus=31, split_by="pair", learning_rate=1e-2, epochs=3000)
+SMALL = dict(modulus=31, split_by="pair", learning_rate=1e-2, epochs=3000, eval_at="every:10")
 """What quick presets have in place of the source's modulus; their rows and widths are scaled with it.
 
 At so small a modulus a model needs half of the table to generalise, and then most validation rows have their swap

@@ -17,10 +17,10 @@ PAPER = Preset(
 ).but(**ENDS, size="modulus 113, 2,000 to 4,000 rows, widths 32 to 64, eleven seeds")
 QUICK = PAPER.but(
     **SMALL,
-    width=[12, 16, 24],
-    train_rows=[480, 560, 640, 720, 800],
+    width=[16, 24, 48],
+    train_rows=[400, 480, 560, 640, 720, 800],
     seed=range(1),
-    size="modulus 31, widths 12, 16 and 24, 480 to 800 rows by 80, one seed, up to 3,000 epochs",
+    size="modulus 31, widths 16, 24 and 48, 400 to 800 rows by 80, one seed, up to 3,000 epochs",
 )
 
 EXPERIMENT = Experiment(

@@ -21,7 +21,7 @@ EXPERIMENT = Experiment(
     doc=__doc__,
     presets=sizes(
         quick=with_square(
-            QUICK_WIDTH, 640, "modulus 31, 640 rows, six widths from 4 to 24, one seed, up to 3,000 epochs"
+            QUICK_WIDTH, 640, "modulus 31, 640 rows, six widths from 4 to 48, one seed, up to 3,000 epochs"
         ),
         paper=with_square(WIDTH, 3000, "modulus 113, 3,000 rows, fifteen widths, eleven seeds"),
     ),

@@ -16,9 +16,9 @@ PAPER = Preset(ADDITION, axes={"train_rows": [2600, 3000, 4000, 5000], "width": 
 QUICK = PAPER.but(
     **SMALL,
     train_rows=[560, 640, 720, 800],
-    width=[4, 8, 12, 16, 20, 24],
+    width=[4, 8, 16, 24, 32, 48],
     seed=range(1),
-    size="modulus 31, 560 to 800 rows by 80, six widths from 4 to 24, one seed, up to 3,000 epochs",
+    size="modulus 31, 560 to 800 rows by 80, six widths from 4 to 48, one seed, up to 3,000 epochs",
 )
 
 EXPERIMENT = Experiment(

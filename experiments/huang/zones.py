@@ -15,10 +15,10 @@ PAPER = Preset(
 ).but(**ENDS, size="modulus 113, eight widths, seven numbers of rows, three seeds")
 QUICK = PAPER.but(
     **SMALL,
-    width=[4, 8, 12, 16, 20, 24],
-    train_rows=[480, 560, 640, 720, 800],
+    width=[4, 8, 16, 24, 32, 48],
+    train_rows=[400, 480, 560, 640, 720, 800],
     seed=range(1),
-    size="modulus 31, six widths from 4 to 24, 480 to 800 rows by 80, one seed, up to 3,000 epochs",
+    size="modulus 31, six widths from 4 to 48, 400 to 800 rows by 80, one seed, up to 3,000 epochs",
 )
 
 EXPERIMENT = Experiment(

@@ -265,9 +265,9 @@ def test_the_sources_models_have_1570_times_as_many_parameters():
 
 def test_a_run_that_ends_early_is_of_the_kind_that_it_would_have_been(tmp_path):
     """Of two runs one generalises and holds it, one is too slow; the crossing's window passes before a run ends."""
-    task = gj.tasks.modular("x+0*y", 23, output="numbers")
-    small = ADDITION.replaced(dict(task=task, epochs=400, hold_steps=50, eval_at="every:10", train_rows=200))
-    axes = dict(learning_rate=[1e-2, 1e-5])
+    task = gj.tasks.modular("x+0*y", 13, output="numbers")
+    small = ADDITION.replaced(dict(task=task, epochs=300, hold_steps=50, eval_at="every:20", train_rows=80))
+    axes = dict(learning_rate=[1e-2, 1e-5], width=8)
     whole = gj.sweep(small, out=tmp_path / "whole.npz", progress=False, **axes)
     ended = gj.sweep(small.replaced(ENDS), out=tmp_path / "ended.npz", progress=False, **axes)
     assert (ended["last_step"] < whole["last_step"]).values.tolist() == [True, False]
