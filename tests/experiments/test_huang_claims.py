@@ -272,4 +272,3 @@ def test_a_run_that_ends_early_is_of_the_kind_that_it_would_have_been(tmp_path):
     ended = gj.sweep(small.replaced(ENDS), out=tmp_path / "ended.npz", progress=False, **axes)
     assert (ended["last_step"] < whole["last_step"]).values.tolist() == [True, False]
     assert of_grid(ended).values.tolist() == of_grid(whole).values.tolist()
-    assert of_grid(whole).values[0] == "comprehension"
