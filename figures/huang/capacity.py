@@ -8,7 +8,7 @@ import numpy as np
 
 from grokjax.cli import show
 from grokjax.experiments.huang.arms import alone
-from grokjax.figures.huang.points import by_seed, config_of, draw_points, final_accuracy
+from grokjax.figures.huang.points import by_seed, config_of, draw_points, final_accuracy, note_where_empty
 from grokjax.plot.panels import count, sheet, with_axis
 
 
@@ -28,6 +28,7 @@ def draw(grid):
     ax.set(xlabel="parameters", ylabel="rows of random labels", ylim=(0, 1.05 * modulus**2))
     ax.set_title(f"memory capacity, modulus {modulus} ({count(grid)})")
     ax.legend()
+    note_where_empty([ax], final_accuracy(grid, "train"))
     return figure
 
 

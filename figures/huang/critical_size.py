@@ -10,7 +10,7 @@ import numpy as np
 from grokjax.analysis.critical_size import critical_size
 from grokjax.analysis.thresholds import least_reaching
 from grokjax.cli import show
-from grokjax.figures.huang.points import KINDS, MARKS, by_seed, draw_points, final_accuracy
+from grokjax.figures.huang.points import KINDS, MARKS, by_seed, draw_points, final_accuracy, note_where_empty
 from grokjax.plot.panels import count, sheet, with_axis
 from grokjax.plot.style import OTHERS, percent_axis
 
@@ -29,6 +29,7 @@ def draw(grid):
     axes[0].set(xlabel="training rows N", ylabel="final validation accuracy", title=f"{count(grid)}; 99 % dotted")
     axes[0].legend(title="width d")
     _sizes(axes[1], widths, rows, final)
+    note_where_empty(axes, final)
     return figure
 
 

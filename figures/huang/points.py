@@ -1,7 +1,7 @@
 """What the figures of this study share: every run as a dot, and the mean of the seeds with its interval."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import xarray as xr
@@ -74,6 +74,11 @@ def draw_points(
     spread = (np.arange(number) - (number - 1) / 2) / max(number, 1)
     reach = 0.012 * (np.ptp(np.log(at) if log else at) or 1.0)
     places = at[:, None] * np.exp(reach * spread) if log else at[:, None] + reach * spread
+    margin = 5 * reach
+    ends = at.min(), at.max()
+    ax.set_xlim(
+        *((ends[0] / np.exp(margin), ends[1] * np.exp(margin)) if log else (ends[0] - margin, ends[1] + margin))
+    )
     ax.plot(places, values, marker=marker, ls="none", ms=3, mew=0, alpha=0.45, color=color, zorder=2)
     known = [row[~np.isnan(row)] for row in values]
     shown = np.array([len(row) > 0 for row in known])
@@ -83,10 +88,17 @@ def draw_points(
     look = dict(color=color, lw=1.8, marker=marker, ms=4.5, zorder=3)
     ax.plot(at[shown], means, label=label or None, **look)
     if several.any():
-        ends = np.abs(np.array([(one.low, one.high) for one in found]).T - means)
+        reaches = np.abs(np.array([(one.low, one.high) for one in found]).T - means)
         ax.errorbar(
-            at[shown][several], means[several], ends[:, several], fmt="none", ecolor=color, elinewidth=1, capsize=2.5
+            at[shown][several], means[several], reaches[:, several], fmt="none", ecolor=color, elinewidth=1, capsize=2.5
         )
+
+
+def note_where_empty(axes: Iterable[Axes], values: xr.DataArray) -> None:
+    """Says in the middle of each panel how it is filled, where no run has ended."""
+    for ax in axes if bool(values.isnull().all()) else ():
+        said = "no run has ended yet:\ncontinue with the same command"
+        ax.text(0.5, 0.5, said, ha="center", va="center", transform=ax.transAxes)
 
 
 def told_of_u(values: np.ndarray) -> str:
@@ -150,5 +162,6 @@ def draw_emergence(grid: xr.Dataset, by: str, called: Callable[..., str]) -> Fig
     percent_axis(ax, "y")
     ax.set(xlabel="parameters", ylabel="highest validation accuracy of x+y")
     ax.set_title(f"emergence of x+y mod {modulus} ({count(grid)})")
+    note_where_empty([ax], highest)
     ax.legend()
     return figure

@@ -5,7 +5,7 @@ by Student's t.
 """
 
 from grokjax.cli import show
-from grokjax.figures.huang.points import MARKS, by_seed, draw_points, final_accuracy, told_of_u
+from grokjax.figures.huang.points import MARKS, by_seed, draw_points, final_accuracy, note_where_empty, told_of_u
 from grokjax.plot.panels import count, sheet, with_axis
 from grokjax.plot.style import OTHERS, percent_axis
 
@@ -26,6 +26,7 @@ def draw(grid):
     ax.set(xlabel="width d", ylabel="final validation accuracy")
     ax.set_title(f"the sum and its square, {int(grid['num_train'].max())} training rows ({count(grid)})")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17))
+    note_where_empty([ax], final)
     return figure
 
 

@@ -7,7 +7,15 @@ shows as deep a dip. Below, what kinds of dynamics the seeds show at each width.
 
 from grokjax.analysis.dynamics import of_grid
 from grokjax.cli import show
-from grokjax.figures.huang.points import by_seed, draw_points, draw_shares, final_accuracy, kinds_key, told_of_u
+from grokjax.figures.huang.points import (
+    by_seed,
+    draw_points,
+    draw_shares,
+    final_accuracy,
+    kinds_key,
+    note_where_empty,
+    told_of_u,
+)
 from grokjax.plot.panels import along, count, sheet, with_axis
 from grokjax.plot.style import percent_axis
 
@@ -32,6 +40,7 @@ def draw(grid):
             ax.minorticks_off()
     axes[0, 0].set_ylabel("final validation accuracy")
     axes[1, 0].set_ylabel("share of runs")
+    note_where_empty(axes.flat, final)
     kinds_key(figure, kinds.values)
     return figure
 

@@ -11,7 +11,7 @@ import numpy as np
 from grokjax.analysis import critical_size as critical
 from grokjax.analysis.dynamics import LABELS, of_grid
 from grokjax.cli import show
-from grokjax.figures.huang.points import KINDS, by_seed, final_accuracy, kinds_key
+from grokjax.figures.huang.points import KINDS, by_seed, final_accuracy, kinds_key, note_where_empty
 from grokjax.plot.panels import count, sheet, with_axis
 
 BESIDE = ("capacity", "critical_size")
@@ -41,6 +41,7 @@ def draw(grid, capacity=None, critical_size=None):
     ax.set_xticks(np.arange(len(widths)), [f"{width}" for width in widths])
     ax.set(xlabel="width d", ylabel="training rows N", xlim=(-0.5, len(widths) - 0.5), ylim=(edges[0], edges[-1]))
     ax.set_title(f"kinds of dynamics ({count(grid)})")
+    note_where_empty([ax], final_accuracy(grid))
     kinds_key(figure, kinds.values, *ax.get_legend_handles_labels()[0])
     return figure
 
