@@ -1,0 +1,35 @@
+"""Grokking of a one-layer transformer on x+y mod 113: its phases, its key frequencies, and progress before the drop.
+
+Claims: NANDA-1 to NANDA-6 and NANDA-11 (see REPORT.md). Source: Nanda et al. 2023, arXiv:2301.05217, figures 2 to 7:
+train and test loss and accuracy, Fourier norms of the embedding, heat maps of neurons and attention, restricted and
+excluded loss over training.
+
+`part` is the source's own setting with six seeds. The source trains for 40,000 steps; here a run ends once the test
+loss is 1e-6, or after 20,000: by then it has fallen by a factor of 10^7 from its peak. The source ends its runs over
+the amount of data at 3e-6.
+"""
+
+from grokjax.cli import run
+from grokjax.experiments.nanda.common import ADDITION
+from grokjax.study import Experiment, Preset
+
+PAPER = Preset(ADDITION, axes={"seed": range(5)}, size="the source's own: modulus 113, five seeds, 40,000 steps")
+
+EXPERIMENT = Experiment(
+    name="nanda/modular_addition",
+    doc=__doc__,
+    presets={
+        "part": PAPER.but(
+            seed=range(6),
+            steps=20_000,
+            stop_loss=1e-6,
+            size="the source's own setting, six seeds; a run ends once the test loss is 1e-6, or after 20,000 steps",
+        ),
+        "paper": PAPER,
+        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
+    },
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT)
