@@ -148,6 +148,16 @@ def test_weights_must_fall_in_clean_up():
     assert verdicts("NANDA-6", weights(12_500, (30.0, 60.0))) == (["refuted"] * 3, "refuted")
 
 
+def test_weights_that_fall_all_along_do_not_fall_in_clean_up():
+    evidence = weights(500)
+    curves = evidence["modular_addition"]._curves
+    curves["val_loss"] = fall(STEP, 6_000, 20.0, 1e-6, 12_000)  # clean-up is two thirds of the steps
+    for name in ("weight_norm", "gini.embedding", "gini.output_map"):
+        line = np.linspace(60, 30, len(STEP))
+        curves[name] = np.tile(line if name == "weight_norm" else 1 - line / 80, (SEEDS, 1))
+    assert verdicts("NANDA-6", evidence)[0] == ["no effect"] * 3
+
+
 def of_data(least, middle, most):
     fractions = {0.25: least, 0.3: middle, 0.95: most}
     return {"data_size": made([(dict(train_fraction=a), dict(val=np.full(SEEDS, v))) for a, v in fractions.items()])}
@@ -157,6 +167,9 @@ def test_too_little_data_and_much_data():
     assert verdicts("NANDA-7", of_data(np.inf, 9_000, 510)) == (["reproduced"] * 3, "reproduced")
     assert verdicts("NANDA-7", of_data(15_000, 9_000, 5_000))[0] == ["refuted", "reproduced", "refuted"]
     rule = registry("nanda")["NANDA-7"]
+    unfitted = of_data(np.inf, 9_000, 510)
+    unfitted["data_size"].table.loc[:5, "steps_to_train_99"] = np.inf  # at the smallest fraction
+    assert claims.CLAIMS["NANDA-7"](unfitted, rule, 99).parts[0].verdict == "refuted"
     short = of_data(np.inf, 9_000, 510)
     short["data_size"].table["steps"] = 10_000  # too few steps to say that it never generalises
     assert claims.CLAIMS["NANDA-7"](short, rule, 99).parts[0].verdict == "inconclusive"
