@@ -139,7 +139,7 @@ def _write(path: str | os.PathLike, grid: xr.Dataset, found: dict[int, xr.Datase
         values = joined[name].transpose("run", *own).values
         whole = np.full((grid["status"].size, *values.shape[1:]), np.nan, np.float32)
         whole[places] = values
-        arrays[str(name)], axes[str(name)] = whole.reshape(*shape, *values.shape[1:]), [*dims, *map(str, own)]
+        arrays[str(name)], axes[str(name)] = whole.reshape((*shape, *values.shape[1:])), [*dims, *map(str, own)]
     meta = {
         "dims": axes,
         "coords": [*map(str, coords), "step", *map(str, more)],

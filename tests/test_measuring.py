@@ -130,3 +130,11 @@ def test_claims_read_measures_of_the_runs_they_select(path):
     assert float(some.measured("norm")[0, -1]) == some.column("final_norm")[0]
     with pytest.raises(ValueError, match="no measure gini"):
         runs.measured("gini")
+
+
+def test_a_result_of_one_run_and_no_axes_has_measures_too(tmp_path):
+    path = tmp_path / "one.npz"
+    gj.sweep(CONFIG, out=path, train_fraction=0.6, snapshots=3, progress=False)
+    grid = gj.measure(path, norms, progress=False)
+    assert grid["final_norm"].shape == () and grid["norm"].dims == ("snapshot",)
+    assert np.isclose(grid["final_norm"], grid["norm"][-1])
