@@ -15,7 +15,7 @@ import grokjax as gj
 from grokjax.claims.runs import Runs
 from grokjax.cli import show
 from grokjax.experiments.nanda.times import doubled, ends_of_phases, evaluated_loss, halved, over_snapshots
-from grokjax.figures.nanda.shared import modulus_of, nothing_yet
+from grokjax.figures.nanda.shared import modulus_of, nothing_yet, setting_of
 from grokjax.plot.panels import count
 from grokjax.plot.style import COLORS, EDGE, OTHERS, count_of
 from grokjax.results import UNFINISHED
@@ -72,7 +72,7 @@ def draw(grid):
 def one_cell(grid):
     """The grid along seeds alone, at the first values of other axes that ran."""
     if "seed" not in grid.dims:
-        grid = grid.expand_dims("seed") if "seed" in grid.coords else grid.expand_dims(seed=[0])
+        grid = grid.expand_dims("seed") if "seed" in grid.coords else grid.expand_dims(seed=[setting_of(grid, "seed")])
     for dim in [dim for dim in grid["status"].dims if dim != "seed"]:
         others = [other for other in grid["status"].dims if other != dim]
         grid = grid.isel({dim: int((grid["status"] != "not run").any(others).argmax())})

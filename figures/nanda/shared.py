@@ -8,9 +8,14 @@ from grokjax.plot.style import EDGE
 from grokjax.results import median
 
 
+def setting_of(grid, name: str):
+    """A setting that all runs share."""
+    return json.loads(grid.attrs["meta"])["config"][name]
+
+
 def modulus_of(grid) -> int:
-    """p, the setting that all runs share."""
-    return json.loads(grid.attrs["meta"])["config"]["modulus"]
+    """p."""
+    return setting_of(grid, "modulus")
 
 
 def dots(ax, places, values, ends, color, label: str = "one run") -> None:
