@@ -1,0 +1,42 @@
+"""Learning from the context by one, two and three layers of attention: the in-context score over steps.
+
+Claim: NANDA-13 (see REPORT.md). Source: the NANDA study's slides, after Olsson et al. 2022, arXiv:2209.11895: stacks of
+two layers and more go through a phase change, one layer does not. The data are the endless ones of
+`repeated_subsequence`, and every next token is scored. The in-context score is the loss late in the sequence, at
+positions 66 to 75, less that early in it, at 6 to 15, where nothing can have repeated yet; the source does not give
+its positions. A model that copies every repeated token perfectly has a score of about -3 nats.
+"""
+
+import dataclasses
+
+from grokjax.cli import run
+from grokjax.experiments.nanda import repeated_subsequence
+from grokjax.study import Experiment, Preset, sizes
+
+CONFIG = dataclasses.replace(repeated_subsequence.CONFIG, metrics=("per_answer",))
+PAPER = Preset(CONFIG, axes={"num_layers": [1, 2, 3], "seed": range(1)}).but(
+    scored="all",
+    examples=512,
+    batch_rule="stream",
+    steps=6000,
+    eval_at="log:120",
+    size="1, 2 and 3 layers, endless sequences of 85 tokens, 6,000 steps, one seed",
+)
+QUICK = PAPER.but(
+    width=32,
+    vocabulary=32,
+    batch_size=64,
+    steps=3000,
+    eval_at="log:100",
+    size="the same with 32 token ids, width 32, batches of 64, 3,000 steps",
+)
+
+EXPERIMENT = Experiment(
+    name="nanda/in_context",
+    doc=__doc__,
+    presets=sizes(QUICK, PAPER) | {"part": PAPER.but(seed=range(6), size="the source's setting with six seeds")},
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT)

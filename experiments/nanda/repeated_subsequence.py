@@ -1,0 +1,76 @@
+"""A random subsequence that repeats, in 512 sequences and in endless ones: loss of the repeated tokens over steps.
+
+Claims: NANDA-9, NANDA-10 (see REPORT.md). Source: the NANDA study's appendix on phase changes in other tasks: two
+layers of attention only, width 48, 85 tokens of 128, a subsequence of 16 that stands three times, AdamW 1e-3 with decay
+1 and betas .9 and .999, batches of 128; 512 sequences for 10^5 steps, endless ones for 6,000. Scored are the second and
+later tokens of the second and third occurrence, that is what a perfect model can know. The source does not say where
+the occurrences lie (here anywhere, all disjoint placements being equally likely) nor which tokens it scores.
+"""
+
+import grokjax as gj
+from grokjax.cli import run
+from grokjax.experiments.nanda.sequences import ADAMW, ATTENTION_ONLY
+from grokjax.study import Arm, Experiment, Preset
+
+CONFIG = gj.Config(
+    task=gj.tasks.RepeatedSubsequence(),
+    model=ATTENTION_ONLY,
+    optimizer=ADAMW,
+    batch_size=128,
+    metrics=("token_accuracy",),
+    eval_at="log:200",
+)
+
+
+def arms(rows: int, steps: int, endless_steps: int) -> tuple[Arm, ...]:
+    """Finite and endless sequences.
+
+    Args:
+      rows: that finite data have.
+      steps, endless_steps: on finite and on endless data.
+    """
+    return (
+        Arm("finite", f"{rows} sequences", dict(batch_rule="shuffled", train_rows=rows, steps=steps)),
+        Arm("endless", "endless sequences", dict(batch_rule="stream", train_rows=rows, steps=endless_steps)),
+    )
+
+
+PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(512, 100_000, 6000)).but(
+    size="512 sequences for 100,000 steps and endless ones for 6,000, one seed each as in the source",
+)
+FINITE, ENDLESS = PAPER.arms
+QUICK = PAPER.but(
+    vocabulary=32,
+    sequence_length=32,
+    subsequence=8,
+    width=32,
+    batch_size=64,
+    arms=arms(512, 12_000, 3000),
+    eval_at="log:150",
+    size=(
+        "32 tokens of 32, a subsequence of 8 that stands three times, width 32: 512 sequences for 12,000 steps and"
+        " endless ones for 3,000, one seed"
+    ),
+)
+
+EXPERIMENT = Experiment(
+    name="nanda/repeated_subsequence",
+    doc=__doc__,
+    presets={
+        "quick": QUICK,
+        "small": QUICK.but(seed=range(6), size="the same with six seeds, for verdicts"),
+        "endless": PAPER.but(
+            arms=[ENDLESS],
+            seed=range(6),
+            eval_at="every:40",
+            size="endless sequences, six seeds, 6,000 steps, evaluated every 40: leaves out the 512 sequences",
+        ),
+        "part": PAPER.but(arms=[FINITE], size="512 sequences, one seed, 100,000 steps: leaves out the endless ones"),
+        "paper": PAPER,
+        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
+    },
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT)

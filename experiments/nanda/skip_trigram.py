@@ -1,0 +1,57 @@
+"""Ten skip trigrams, from 512 rows and from endless ones: the loss of each trigram and their total over steps.
+
+Claims: NANDA-10, NANDA-14 (see REPORT.md). Source: the NANDA study's appendix on phase changes in other tasks: a
+trigram is a first token somewhere in the row, whatever lies between, and '=', after which its answer is due; one layer
+of attention only, as the source says, of the width of `repeated_subsequence`. All sizes of the data are ours. Trigram i
+occurs in proportion to 1/i, so that they are learned one after the other.
+"""
+
+import grokjax as gj
+from grokjax.cli import run
+from grokjax.experiments.nanda.sequences import ADAMW, ATTENTION_ONLY
+from grokjax.study import Arm, Experiment, Preset
+
+CONFIG = gj.Config(
+    task=gj.tasks.SkipTrigram(exponent=1.0),
+    model=ATTENTION_ONLY,
+    optimizer=ADAMW,
+    batch_size=128,
+    metrics=("parts",),
+    eval_at="log:200",
+)
+
+
+def arms(rows: int, steps: int, endless_steps: int) -> tuple[Arm, ...]:
+    """Finite and endless rows.
+
+    Args:
+      rows: that finite data have.
+      steps, endless_steps: on finite and on endless data.
+    """
+    return (
+        Arm("finite", f"{rows} rows", dict(batch_rule="shuffled", train_rows=rows, steps=steps)),
+        Arm("endless", "endless rows", dict(batch_rule="stream", train_rows=rows, steps=endless_steps)),
+    )
+
+
+PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(512, 20_000, 6000)).but(
+    num_layers=1,
+    examples=1536,
+    size="ten trigrams in rows of 16 tokens of 128: 512 rows for 20,000 steps and endless ones for 6,000, one seed",
+)
+QUICK = PAPER.but(arms=arms(512, 12_000, 4000), eval_at="log:150", size="the same for 12,000 and 4,000 steps")
+
+EXPERIMENT = Experiment(
+    name="nanda/skip_trigram",
+    doc=__doc__,
+    presets={
+        "quick": QUICK,
+        "small": QUICK.but(seed=range(6), size="the same with six seeds, for verdicts"),
+        "paper": PAPER,
+        "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
+    },
+)
+
+
+if __name__ == "__main__":
+    run(EXPERIMENT)
