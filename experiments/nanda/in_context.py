@@ -25,10 +25,11 @@ PAPER = Preset(CONFIG, axes={"num_layers": [1, 2, 3], "seed": range(1)}).but(
 QUICK = PAPER.but(
     width=32,
     vocabulary=32,
-    batch_size=64,
+    examples=256,
+    batch_size=32,
     steps=3000,
     eval_at="log:100",
-    size="the same with 32 token ids, width 32, batches of 64, 3,000 steps",
+    size="the same with 32 token ids, width 32, batches of 32, 3,000 steps",
 )
 
 EXPERIMENT = Experiment(

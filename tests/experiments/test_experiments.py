@@ -79,6 +79,16 @@ def test_results_that_ship_hold_runs_of_their_presets_and_have_a_record(name):
             assert preset in EXPERIMENTS[name].records, f"{name}-{preset} has no record"
 
 
+def kept_of(metric, task):
+    """The names under which a metric's values are kept."""
+    if metric in ("softmax_collapse", "token_accuracy"):
+        return [f"{side}_{metric}" for side in ("train", "val")]
+    own = {"per_answer": range(getattr(task, "num_answers", getattr(task, "length", 1) - 1))}
+    own |= {"parts": [f"trigram {i}" for i in range(getattr(task, "num_trigrams", 0))]}
+    sides = [f"{side}_{what}" for side in ("train", "val") for what in ("loss", "accuracy")]
+    return [f"{side}.{one}" for side in sides for one in own[metric]] if metric in own else [metric]
+
+
 def made_up(run):
     """A record of the form that training `run` would give: memorised at a tenth of it, generalised at a half."""
     config = dataclasses.replace(run.config, eval_at="log:20")
@@ -89,8 +99,7 @@ def made_up(run):
     curves |= dict(weight_norm=50 - 10 * done)
     assert set(curves) == set(METRICS)
     for name, _ in config.metrics:
-        kept = ("train_softmax_collapse", "val_softmax_collapse") if name == "softmax_collapse" else (name,)
-        curves |= dict.fromkeys(kept, curves["val_accuracy"])
+        curves |= dict.fromkeys(kept_of(name, config.task), curves["val_accuracy"])
     return Record(steps, {n: c.astype(np.float32) for n, c in curves.items()}, "finished", int(steps[-1]))
 
 

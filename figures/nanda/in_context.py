@@ -1,0 +1,66 @@
+"""In-context score over steps by the number of attention layers, and the loss along the sequence at the end.
+
+After the NANDA study's slides and Olsson et al. 2022, drawn from experiments/nanda/in_context.py: loss late in the
+sequence less that early in it. Shaded is the window in which the score of the median run falls at least half as steeply
+as where it is steepest.
+"""
+
+import numpy as np
+
+from grokjax import results
+from grokjax.cli import show
+from grokjax.experiments.nanda.transitions import EARLY, LATE, POSITIONS, score_and_window
+from grokjax.figures.nanda import lines
+from grokjax.plot import EDGE, OTHERS, step_axis
+from grokjax.plot.panels import along, count, sheet, with_axis
+
+
+def draw(grid):
+    """The figure."""
+    grid = with_axis(grid, "num_layers")
+    cells = [
+        (int(where["num_layers"]), grid.sel(num_layers=[where["num_layers"]])) for where in along(grid, "num_layers")
+    ]
+    figure, axes = sheet(1, len(cells) + 1, width=3.7, height=3.2)
+    lowest = []
+    for i, (ax, (layers, cell)) in enumerate(zip(axes[0], cells, strict=False)):
+        step, curves = _losses(cell)
+        score, window = score_and_window(step, curves)
+        look = dict(color=OTHERS[i % len(OTHERS)])
+        ax.plot(step, score.T, lw=0.6, alpha=0.5, **look)
+        ax.plot(step, results.median(score, 0), lw=2, **look)
+        ax.axhline(0, color=EDGE, lw=0.9, ls="--")
+        start, end = (results.median(window[name].values, 0) for name in ("start", "end"))
+        if np.isfinite([start, end]).all():
+            ax.axvspan(start, end, color=EDGE, alpha=0.15, lw=0)
+        step_axis(ax, "x", step)
+        ax.set_xlabel("step")
+        ax.set_title(f"{layers} layer{'s' * (layers > 1)} ({count(cell)})")
+        axes[0, -1].plot(
+            np.arange(1, curves.shape[0] + 1), results.median(curves[..., -1], 1), lw=1.4, label=f"{layers}", **look
+        )
+        lowest.append(np.nanmin(score))
+    for ax in axes[0, :-1]:
+        ax.set_ylim(min(lowest) - 0.2, 0.6)
+    axes[0, 0].set_ylabel("in-context score (nats)")
+    last = axes[0, -1]
+    for first in (EARLY, LATE):
+        last.axvspan(first + 1, first + POSITIONS, color=EDGE, alpha=0.15, lw=0)
+    last.set(xlabel="position in the sequence", ylabel="loss at the end (nats)", title="shaded: early and late")
+    last.legend(title="layers")
+    return figure
+
+
+def _losses(cell):
+    """[steps], [positions, runs, steps]: the loss of each position."""
+    cell = results.filled(cell)
+    step = cell["step"].values
+    names = [f"val_loss.{i}" for i in range(int(lines.setting(cell, "sequence_length")) - 1)]
+    known = cell["status"].values.ravel() != "not run"
+    curves = np.stack([cell[name].transpose(..., "step").values.reshape(len(known), -1)[known] for name in names])
+    shown = step <= cell["last_step"].values.max()
+    return step[shown], curves[..., shown]
+
+
+if __name__ == "__main__":
+    show("nanda/in_context")
