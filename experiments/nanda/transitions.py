@@ -86,7 +86,7 @@ def falls_to(
 def first_below(
     step: Num[np.ndarray, " steps"], loss: Num[np.ndarray, "runs steps"], nats: float
 ) -> tuple[Float[np.ndarray, " runs"], Float[np.ndarray, " runs"]]:
-    """[runs] the first evaluated step at which a loss is below a level, and the one before it; never: +inf, the last."""
+    """[runs] the first evaluated step at which a loss is below a level, and the one before; never: +inf, the last."""
     below = loss < nats
     at, came = below.argmax(1), below.any(1)
     return np.where(came, step[at], np.inf), np.where(came, step[np.maximum(at - 1, 0)], step[-1]).astype(np.float64)

@@ -28,10 +28,11 @@ def draw(grid):
             lines.drawn(single, cell, f"val_loss.{place}", OTHERS[power % len(OTHERS)], place_name(power))
             lines.guessing(single, value)
         lines.steps_of(single, cell, log=not endless)
-        single.set_ylabel("loss of each digit,\nrows not trained on (nats)")
         for ax in (whole, single):
             ax.set_ylim(bottom=0)
         carries.append(len(nats))
+    axes[0, 0].set_ylabel("loss, mean over digits (nats)")
+    axes[1, 0].set_ylabel("loss of each digit,\nrows not trained on (nats)")
     single = axes[1, int(np.argmax(carries))]
     handles, labels = single.get_legend_handles_labels()
     axes[1, -1].legend(handles, labels, title="digit", loc="center left", bbox_to_anchor=(1.0, 0.5))

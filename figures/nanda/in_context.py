@@ -22,7 +22,7 @@ def draw(grid):
         (int(where["num_layers"]), grid.sel(num_layers=[where["num_layers"]])) for where in along(grid, "num_layers")
     ]
     figure, axes = sheet(1, len(cells) + 1, width=3.7, height=3.2)
-    lowest = []
+    shown = [0.0]
     for i, (ax, (layers, cell)) in enumerate(zip(axes[0], cells, strict=False)):
         step, curves = _losses(cell)
         score, window = score_and_window(step, curves)
@@ -39,9 +39,9 @@ def draw(grid):
         axes[0, -1].plot(
             np.arange(1, curves.shape[0] + 1), results.median(curves[..., -1], 1), lw=1.4, label=f"{layers}", **look
         )
-        lowest.append(np.nanmin(score))
+        shown += [np.nanmin(score), np.nanmax(score)]
     for ax in axes[0, :-1]:
-        ax.set_ylim(min(lowest) - 0.2, 0.6)
+        ax.set_ylim(min(shown) - 0.2, max(shown) + 0.2)
     axes[0, 0].set_ylabel("in-context score (nats)")
     last = axes[0, -1]
     for first in (EARLY, LATE):

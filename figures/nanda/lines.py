@@ -9,7 +9,7 @@ from grokjax import results
 from grokjax.plot import COLORS, EDGE, step_axis
 from grokjax.plot.panels import along, count, label_of, ran
 
-FINITE = {"train": "training rows", "val": "rows not trained on"}
+NAMES = {"train": "training rows", "val": "rows not trained on"}
 
 
 def arms(grid) -> list[tuple[str, str, object]]:
@@ -65,18 +65,16 @@ def guessing(ax, nats: float) -> None:
 
 
 def losses(ax, cell, label: str, endless: bool) -> None:
-    """Training and test loss of one arm."""
-    names = {"val": "endless rows"} if endless else FINITE
-    for part, called in names.items():
-        drawn(ax, cell, f"{part}_loss", COLORS[part], called)
+    """Training and test loss of one arm; of endless data there is only the latter."""
+    for part in ("val",) if endless else ("train", "val"):
+        drawn(ax, cell, f"{part}_loss", COLORS[part])
     steps_of(ax, cell, log=not endless)
     ax.set_title(f"{label} ({count(cell)})")
-    ax.set_ylabel("loss, mean over tokens (nats)")
 
 
 def key(figure, several: bool, *more: tuple[str, dict]) -> None:
     """One legend below all panels."""
-    handles = [Line2D([], [], color=COLORS[part], lw=1.8, label=label) for part, label in FINITE.items()]
+    handles = [Line2D([], [], color=COLORS[part], lw=1.8, label=label) for part, label in NAMES.items()]
     if several:
         handles += [
             Line2D([], [], color=EDGE, lw=1.8, label="median"),

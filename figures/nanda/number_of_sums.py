@@ -23,6 +23,7 @@ def draw(grid):
     for ax, cell in zip(axes[0, 1:], cells, strict=True):
         lines.losses(ax, cell, f"{_rows(cell)} sums", endless=False)
         ax.set_ylim(bottom=0)
+    axes[0, 1].set_ylabel("loss, mean over digits (nats)")
     lines.key(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 

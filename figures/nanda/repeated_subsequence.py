@@ -19,7 +19,7 @@ def draw(grid):
         lines.losses(ax, cell, label, arm == "endless")
         lines.guessing(ax, np.log(lines.setting(cell, "vocabulary")))
         ax.set_ylim(bottom=0)
-        ax.set_ylabel("loss of repeated tokens (nats)")
+    axes[0, 0].set_ylabel("loss of repeated tokens (nats)")
     lines.key(figure, grid.sizes.get("seed", 1) > 1, lines.GUESS)
     return figure
 

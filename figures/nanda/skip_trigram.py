@@ -29,9 +29,10 @@ def draw(grid):
         lines.drawn(single, cell, "val_loss", "black", "all")
         lines.steps_of(single, cell, log=True)
         lines.steps_of(whole, cell, log=True)
-        single.set_ylabel("loss of each trigram,\nrows not trained on (nats)")
         for ax in (whole, single):
             ax.set_ylim(bottom=0)
+    axes[0, 0].set_ylabel("loss (nats)")
+    axes[1, 0].set_ylabel("loss of each trigram,\nrows not trained on (nats)")
     axes[1, -1].legend(title="trigram", loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1)
     lines.key(figure, grid.sizes.get("seed", 1) > 1, lines.GUESS)
     return figure
