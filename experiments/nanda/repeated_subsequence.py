@@ -45,11 +45,11 @@ QUICK = PAPER.but(
     subsequence=8,
     width=32,
     batch_size=64,
-    arms=arms(512, 12_000, 3000),
+    arms=arms(128, 12_000, 5000),
     eval_at="log:150",
     size=(
-        "32 tokens of 32, a subsequence of 8 that stands three times, width 32: 512 sequences for 12,000 steps and"
-        " endless ones for 3,000, one seed"
+        "32 tokens of 32, a subsequence of 8 that stands three times, width 32: 128 sequences for 12,000 steps and"
+        " endless ones for 5,000, one seed"
     ),
 )
 

@@ -56,7 +56,7 @@ def _digit_by_digit(rule: Rule, runs: Runs, carry: bool) -> tuple[list[Part], Pa
         majority(rule, f"{lead}answer token {i + 1} of {len(left)}", _changes_phase(runs.step, own, whole))
         for i, own in enumerate(left)
     ]
-    halves = np.stack([falls_to(runs.step, own, 0.5) for own in left])
+    halves = np.maximum([falls_to(runs.step, own, 0.5) for own in left], 1.0)
     came = np.isfinite(halves).all(0)
     apart = np.log(np.where(came, halves.max(0), 1.0)) - np.log(np.where(came, halves.min(0), 1.0))
     known = Between(np.where(came, apart, -np.inf), np.where(came, apart, np.inf))
@@ -183,19 +183,18 @@ def trigram_losses(runs: Runs, probabilities: np.ndarray) -> tuple[np.ndarray, n
 
 
 def abruptness(step: np.ndarray, each: np.ndarray, total: np.ndarray) -> Between:
-    """[runs] ln of the steps in which the total falls from 90 to 10 % over the median of those of its parts."""
+    """[runs] ln of the steps in which the total falls from 90 to 10 % over the median of those of its parts, at least 1 each."""
     last = float(step[-1])
 
     def took(left):
         start, end = falls_to(step, left, 0.9), falls_to(step, left, 0.1)
         start = np.minimum(start, last)
-        return np.minimum(end, last) - start, end - start
+        return np.maximum(np.minimum(end, last) - start, 1.0), np.maximum(end - start, 1.0)
 
     parts = [took(left) for left in each]
     least, most = (np.median([part[i] for part in parts], axis=0) for i in (0, 1))
     whole_least, whole_most = took(total)
-    with np.errstate(divide="ignore"):
-        return Between(np.log(whole_least) - np.log(most), np.log(whole_most) - np.log(least))
+    return Between(np.log(whole_least) - np.log(most), np.log(whole_most) - np.log(least))
 
 
 def _smooth_curves_are_sums(evidence: Evidence, rule: Rule, level: int) -> Judged:

@@ -17,7 +17,7 @@ CONFIG = gj.Config(
     optimizer=ADAMW,
     batch_size=128,
     metrics=("parts",),
-    eval_at="log:200",
+    eval_at="log:300",
 )
 
 
@@ -29,17 +29,17 @@ def arms(rows: int, steps: int, endless_steps: int) -> tuple[Arm, ...]:
       steps, endless_steps: on finite and on endless data.
     """
     return (
-        Arm("finite", f"{rows} rows", dict(batch_rule="shuffled", train_rows=rows, steps=steps)),
+        Arm("finite", f"{rows} rows", dict(batch_rule="full", train_rows=rows, steps=steps)),
         Arm("endless", "endless rows", dict(batch_rule="stream", train_rows=rows, steps=endless_steps)),
     )
 
 
-PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(512, 20_000, 6000)).but(
+PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(100, 20_000, 2000)).but(
     num_layers=1,
-    examples=1536,
-    size="ten trigrams in rows of 16 tokens of 128: 512 rows for 20,000 steps and endless ones for 6,000, one seed",
+    examples=1124,
+    size="ten trigrams in rows of 16 tokens of 128: 100 rows for 20,000 steps and endless ones for 2,000, one seed",
 )
-QUICK = PAPER.but(arms=arms(512, 12_000, 4000), eval_at="log:150", size="the same for 12,000 and 4,000 steps")
+QUICK = PAPER.but(arms=arms(100, 6000, 800), size="the same for 6,000 and 800 steps")
 
 EXPERIMENT = Experiment(
     name="nanda/skip_trigram",
