@@ -4,7 +4,7 @@ Claim: NANDA-13 (see REPORT.md). Source: the NANDA study's slides, after Olsson 
 two layers and more go through a phase change, one layer does not. The data are the endless ones of
 `repeated_subsequence`, and every next token is scored. The in-context score is the loss late in the sequence, at
 positions 66 to 75, less that early in it, at 6 to 15, where nothing can have repeated yet; the source does not give
-its positions. A model that copies every repeated token perfectly has a score of about -3 nats.
+its positions, and shorter sequences are read at the same shares of their length. A model that copies every repeated token perfectly has a score of about -3 nats.
 """
 
 import dataclasses
@@ -23,13 +23,15 @@ PAPER = Preset(CONFIG, axes={"num_layers": [1, 2, 3], "seed": range(1)}).but(
     size="1, 2 and 3 layers, endless sequences of 85 tokens, 6,000 steps, one seed",
 )
 QUICK = PAPER.but(
-    width=32,
     vocabulary=32,
+    sequence_length=32,
+    subsequence=8,
+    width=32,
     examples=256,
-    batch_size=32,
-    steps=3000,
+    batch_size=64,
+    steps=5000,
     eval_at="log:100",
-    size="the same with 32 token ids, width 32, batches of 32, 3,000 steps",
+    size="1, 2 and 3 layers of width 32, 32 tokens of 32, a subsequence of 8 that stands three times, 5,000 steps",
 )
 
 EXPERIMENT = Experiment(

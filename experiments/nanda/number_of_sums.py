@@ -23,11 +23,11 @@ PAPER = Preset(CONFIG, axes={"train_rows": [200, 400, 700, 1500, 3000], "seed": 
 QUICK = PAPER.but(
     digits=3,
     width=64,
-    train_rows=[50, 200, 800],
+    train_rows=[100, 400, 800],
     examples=1300,
-    steps=6000,
+    steps=5000,
     eval_at="log:100",
-    size="3-digit sums, width 64, 50, 200 and 800 of them, one seed, up to 6,000 steps",
+    size="3-digit sums, width 64, 100, 400 and 800 of them, one seed, up to 5,000 steps",
 )
 
 EXPERIMENT = Experiment(

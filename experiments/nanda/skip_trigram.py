@@ -3,7 +3,10 @@
 Claims: NANDA-10, NANDA-14 (see REPORT.md). Source: the NANDA study's appendix on phase changes in other tasks: a
 trigram is a first token somewhere in the row, whatever lies between, and '=', after which its answer is due; one layer
 of attention only, as the source says, of the width of `repeated_subsequence`. All sizes of the data are ours. Trigram i
-occurs in proportion to 1/i, so that they are learned one after the other.
+occurs in proportion to 1/i, so that they are learned one after the other. 100 rows are all in one batch.
+
+Pilot (seed 100): from 512 rows in batches of 128 the trigrams are learned at steps 130 to 230, test loss and training
+loss together, just as from endless ones; 12,000 steps more change nothing. Hence fewer rows.
 """
 
 import grokjax as gj

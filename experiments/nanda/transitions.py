@@ -17,7 +17,7 @@ MEMORISED, GENERALISED = 0.1, 1.0
 """Nats a token below which the source counts a training loss, and a test loss."""
 
 EARLY, LATE, POSITIONS = 5, 65, 10
-"""Of the in-context score: the first position of either stretch, counted from 0, and how many each has."""
+"""Of the in-context score: the first of the predictions at either stretch, counted from 0, and how many; of 84."""
 
 
 def guesses(answers: int, carry: bool) -> Float[np.ndarray, " answers"]:
@@ -92,9 +92,14 @@ def first_below(
     return np.where(came, step[at], np.inf), np.where(came, step[np.maximum(at - 1, 0)], step[-1]).astype(np.float64)
 
 
+def stretches(predictions: int) -> tuple[int, int, int]:
+    """EARLY, LATE and POSITIONS of a sequence with another number of predictions: the same shares of it."""
+    return tuple(max(1, place * predictions // 84) for place in (EARLY, LATE, POSITIONS))
+
+
 def score_and_window(
     step: Num[np.ndarray, " steps"], losses: Num[np.ndarray, "positions runs steps"]
 ) -> tuple[Float[np.ndarray, "runs steps"], xr.Dataset]:
     """The in-context score over steps, and its phase-change window, as `grokjax.analysis.in_context` has them."""
-    score = in_context_score(np.moveaxis(losses, 0, -1), EARLY, LATE, POSITIONS).values
+    score = in_context_score(np.moveaxis(losses, 0, -1), *stretches(len(losses))).values
     return score, phase_change(step, score)

@@ -9,7 +9,7 @@ import numpy as np
 
 from grokjax import results
 from grokjax.cli import show
-from grokjax.experiments.nanda.transitions import EARLY, LATE, POSITIONS, score_and_window
+from grokjax.experiments.nanda.transitions import score_and_window, stretches
 from grokjax.figures.nanda import lines
 from grokjax.plot import EDGE, OTHERS, step_axis
 from grokjax.plot.panels import along, count, sheet, with_axis
@@ -44,8 +44,9 @@ def draw(grid):
         ax.set_ylim(min(shown) - 0.2, max(shown) + 0.2)
     axes[0, 0].set_ylabel("in-context score (nats)")
     last = axes[0, -1]
-    for first in (EARLY, LATE):
-        last.axvspan(first + 1, first + POSITIONS, color=EDGE, alpha=0.15, lw=0)
+    *firsts, width = stretches(len(curves))
+    for first in firsts:
+        last.axvspan(first + 0.5, first + width + 0.5, color=EDGE, alpha=0.15, lw=0)
     last.set(xlabel="position in the sequence", ylabel="loss at the end (nats)", title="shaded: early and late")
     last.legend(title="layers")
     return figure
