@@ -4,7 +4,10 @@ Claim: NANDA-13 (see REPORT.md). Source: the NANDA study's slides, after Olsson 
 two layers and more go through a phase change, one layer does not. The data are the endless ones of
 `repeated_subsequence`, and every next token is scored. The in-context score is the loss late in the sequence, at
 positions 66 to 75, less that early in it, at 6 to 15, where nothing can have repeated yet; the source does not give
-its positions, and shorter sequences are read at the same shares of their length. A model that copies every repeated token perfectly has a score of about -3 nats.
+its positions, and shorter sequences are read at the same shares of their length. A model that copies every repeated
+token perfectly has a score of about -3 nats.
+
+Pilot (seed 100), interrupted: quick with all 85 tokens was three times as slow, and is shorter for that.
 """
 
 import dataclasses

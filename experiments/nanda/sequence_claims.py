@@ -183,7 +183,7 @@ def trigram_losses(runs: Runs, probabilities: np.ndarray) -> tuple[np.ndarray, n
 
 
 def abruptness(step: np.ndarray, each: np.ndarray, total: np.ndarray) -> Between:
-    """[runs] ln of the steps in which the total falls from 90 to 10 % over the median of those of its parts; 1 at least."""
+    """[runs] ln of the steps in which the total falls from 90 to 10 % over the median of those of its parts."""
     last = float(step[-1])
 
     def took(left):
