@@ -299,4 +299,4 @@ def on_recorded_numbers(rule: Rule) -> list[Part]:
     if rule.id == "NANDA-1":
         delay = np.log(told["steps_to_test_drop"][0] / told["steps_to_train_99"])
         return [without_interval(rule, "p=113, alpha=0.3, start of the drop", delay)]
-    return []
+    return sequence_claims.on_recorded_numbers(rule)

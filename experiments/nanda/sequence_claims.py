@@ -10,9 +10,9 @@ import numpy as np
 
 from grokjax.analysis.statistics import Between, log_ratio
 from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, ended_early
-from grokjax.claims.rules import Rule
+from grokjax.claims.rules import Rule, recorded_of
 from grokjax.claims.runs import Runs
-from grokjax.claims.verdicts import Part, effect, majority, no_more
+from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
 from grokjax.experiments.nanda.transitions import (
     GENERALISED,
     MEMORISED,
@@ -219,3 +219,12 @@ CLAIMS = {
     "NANDA-13": _composition_is_needed,
     "NANDA-14": _smooth_curves_are_sums,
 }
+
+
+def on_recorded_numbers(rule: Rule) -> list[Part]:
+    """The parts of a claim on the numbers that the source recorded; none where it recorded none that decide."""
+    if rule.id != "NANDA-12":
+        return []
+    found = recorded_of(rule.study)["number_of_sums"]
+    delay = np.log(found["steps_to_test_loss"] / found["steps_to_train_loss"])
+    return [without_interval(rule, f"middle number of sums, {found['train_rows']}: delay", delay)]

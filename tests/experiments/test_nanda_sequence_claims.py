@@ -177,3 +177,9 @@ def test_a_sum_of_transitions_at_one_time_is_as_abrupt_as_each():
 def test_trigrams_that_are_never_learned_leave_the_claim_open():
     found, judged = verdict("NANDA-14", trigrams(20_000, 300))
     assert found == "inconclusive" and judged.parts[0].unknown
+
+
+def test_the_source_recorded_a_delay_of_24_at_700_sums():
+    (part,) = sequence_claims.on_recorded_numbers(registry("nanda")["NANDA-12"])
+    np.testing.assert_allclose(np.exp(part.estimate.value), 24.3, atol=0.05)
+    assert part.verdict == "reproduced" and not sequence_claims.on_recorded_numbers(registry("nanda")["NANDA-9"])
