@@ -29,9 +29,9 @@ QUICK = PAPER.but(
     width=64,
     train_rows=[100, 500, 1000],
     examples=1500,
-    steps=8000,
+    steps=12_000,
     eval_at="log:100",
-    size="3-digit sums, width 64, 100, 500 and 1,000 of them, one seed, up to 8,000 steps",
+    size="3-digit sums, width 64, 100, 500 and 1,000 of them, one seed, up to 12,000 steps",
 )
 
 EXPERIMENT = Experiment(
