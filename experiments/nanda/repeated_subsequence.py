@@ -6,10 +6,10 @@ layers of attention only, width 48, 85 tokens of 128, a subsequence of 16 that s
 later tokens of the second and third occurrence, that is what a perfect model can know. The source does not say where
 the occurrences lie (here anywhere, all disjoint placements being equally likely) nor which tokens it scores.
 
-Pilot (seed 100), 32 tokens of 32 ids, a subsequence of 8, width 32: from 512 sequences the test loss fell with the training
-loss and never rose, to 1.4 by step 2,800 and to .55 in a second drop at 3,000; from endless ones it stayed at 1.25 from
-step 1,500 to the end at 3,000: that was with 32 tokens, where a fixed distance often finds the earlier occurrence.
-Hence longer and fewer sequences, and more steps, in quick.
+Pilot (seed 100), 32 tokens of 32 ids, a subsequence of 8, width 32: from 512 sequences the test loss fell with the
+training loss and never rose, to 1.4 by step 2,800 and to .55 in a second drop at 3,000; from endless ones it stayed at
+1.25 from step 1,500 to the end at 3,000. In 32 tokens a fixed distance often finds the earlier occurrence. Hence longer
+and fewer sequences, and more steps, in quick.
 """
 
 import grokjax as gj
