@@ -35,6 +35,8 @@ class Preset:
       zipped: groups of axes that advance together.
       size: what the preset trains and leaves out, in a phrase.
       snapshots: how many times a run's parameters are kept, for what is measured of them.
+      search: the axis that is bisected for the least value with which runs generalise, as `grokjax.search` does it;
+        '': all its values are trained.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class Preset:
     zipped: tuple[tuple[str, ...], ...] = ()
     size: str = ""
     snapshots: int = 0
+    search: str = ""
 
     def but(self, *, size: str, arms: Sequence[Arm] | None = None, **values: Any) -> "Preset":
         """The preset at another size: a single value sets all runs, several make an axis."""
@@ -52,7 +55,9 @@ class Preset:
         axes = {name: value for name, value in (dict(self.axes) | values).items() if name not in single}
         zipped = tuple(group for group in self.zipped if not set(group) & set(values))
         arms = self.arms if arms is None else tuple(arms)
-        return Preset(configured(self.config, single), axes, arms, zipped, size, self.snapshots)
+        return dataclasses.replace(
+            self, config=configured(self.config, single), axes=axes, arms=arms, zipped=zipped, size=size
+        )
 
     @property
     def options(self) -> dict[str, Any]:

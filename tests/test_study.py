@@ -1,9 +1,11 @@
 """Experiments as values: what a preset trains, and what flags change of it."""
 
 import pytest
+import xarray as xr
 from tiny import tiny
 
 import grokjax as gj
+from grokjax.cli import run
 from grokjax.study import Experiment, Preset, find
 from grokjax.sweeps.axes import Arm
 from grokjax.sweeps.grid import make_grid
@@ -105,3 +107,30 @@ def test_an_experiment_is_found_by_its_name_and_has_a_title():
     assert isinstance(experiment, Experiment) and experiment.study == "pku" and experiment.title.startswith("Grokking")
     with pytest.raises(gj.ConfigError, match="There is no experiment 'pku/widht'. Did you mean pku/width"):
         find("pku/widht")
+
+
+def test_a_preset_that_bisects_an_axis_trains_the_probes_alone_and_measures_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = tiny(steps=20, eval_at="every:20")
+    preset = Preset(config, axes={"train_fraction": [0.3, 0.4, 0.5, 0.6, 0.7], "seed": [0, 1]}, search="train_fraction")
+    other = preset.but(size="one seed", seed=[0])
+    experiment = Experiment("demo/least", "Doc.", {"quick": preset}, lambda runs: xr.Dataset({"last": runs[-1].step}))
+
+    def call(*arguments):
+        run(experiment, ["least", "--num_devices=1", "--out=least.npz", *arguments])
+        return capsys.readouterr().out
+
+    assert other.search == "train_fraction"
+    assert "at most 3 of 5 values on each line" in call("--dry_run") and not list(tmp_path.glob("*.npz"))
+    call()
+    grid = gj.results.with_measures("least.npz")
+    # None of 20 steps generalises, so that each seed is led to the largest fraction.
+    assert (grid["status"] != "not run").sum("seed").values.tolist() == [0, 0, 2, 2, 2]
+    assert grid["last"].notnull().sum() == 6
+    call("--overwrite", "--num_seeds=1")
+    assert (gj.load("least.npz")["status"] != "not run").values.tolist() == [[False], [False], [True], [True], [True]]
+    call("--overwrite", "--num_seeds=1", "--train_fraction=0.5")
+    assert gj.load("least.npz")["status"].values.tolist() == ["finished"]
+    with pytest.raises(SystemExit):
+        call("--keep_checkpoints")
+    assert "keep_checkpoints has no use where train_fraction is bisected" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import os
 import shlex
 import signal
@@ -10,14 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from grokjax.cli.flags import DEFAULTS, Given, base_config, parse
 from grokjax.cli.help import help_text
-from grokjax.config import ConfigError, own_name, settings, unknown_name
+from grokjax.config import SWEEP_KEYWORDS, ConfigError, own_name, settings, several, unknown_name
 from grokjax.measuring import measure
 from grokjax.messages import say, show
 from grokjax.results import ResultError, format_summary, measures_of, summary
 from grokjax.study import Experiment, Preset, plain_text
 from grokjax.sweeps import Interrupted, devices, sweep
+from grokjax.sweeps.bisection import probes_at_most, search
 from grokjax.sweeps.components import COMPONENTS
 
 SWEEP_DOC = """Trains any grid of runs and writes one labelled NPZ.
@@ -56,7 +60,7 @@ def run(experiment: Experiment, argv: Sequence[str]) -> None:
         if "out" not in keywords and (folder.is_dir() or not keywords.get("dry_run")):
             folder.mkdir(parents=True, exist_ok=True)
             keywords["out"] = f"results/{experiment.name}-{name}.npz"
-        if _train(keywords) and experiment.measure:
+        if _train(keywords, experiment.presets[name].search) and experiment.measure:
             measure(keywords["out"], experiment.measure, progress=keywords.get("progress", True))
             show(f"measures  {measures_of(keywords['out'])}")
 
@@ -105,15 +109,36 @@ def _changes(preset: Preset) -> str:
     return " ".join([f"--{name}={shlex.quote(plain_text(value))}" for name, value in found.items()] + zipped)
 
 
-def _train(keywords: dict[str, Any]) -> bool:
-    """Trains a grid and shows its summary; whether this process has the whole result."""
+def _train(keywords: dict[str, Any], bisected: str = "") -> bool:
+    """Trains a grid and shows its summary; whether this process has the whole result.
+
+    Args:
+      keywords: of `grokjax.sweep`.
+      bisected: the axis that is bisected, if it has several values; '': none.
+    """
     if keywords.get("out") is None and not keywords.get("dry_run"):
         raise ConfigError("There is no --out to write the result to. Try --out=results/sweep.npz.")
-    grid = sweep(**keywords)
+    grid = _bisect(keywords, bisected) if several(keywords.get(bisected)) else sweep(**keywords)
     if grid is not None:
         by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
         show(format_summary(summary(grid, by=by or None)))
     return grid is not None
+
+
+def _bisect(keywords: dict[str, Any], name: str) -> xr.Dataset | None:
+    """Bisects an axis; a dry run tells the needs of as many of its values as that trains at most."""
+    values = sorted(keywords[name])
+    most = probes_at_most(len(values))
+    if keywords.pop("dry_run", False):
+        show(f"bisects     {name}: at most {most} of {len(values)} values on each line; below, of {most} in the middle")
+        middle = (len(values) - most) // 2
+        return sweep(**keywords | {name: values[middle : middle + most], "out": None}, dry_run=True)
+    taken = {*inspect.signature(search).parameters, "variant"}
+    if foreign := [option for option in keywords if option in SWEEP_KEYWORDS and option not in taken]:
+        raise ConfigError(
+            f"{foreign[0]} has no use where {name} is bisected. Leave it out, or give {name} a single value."
+        )
+    return search(name=name, **keywords)
 
 
 def guarded(

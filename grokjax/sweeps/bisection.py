@@ -34,7 +34,9 @@ def search(
     progress: bool = True,
     lanes: int | None = None,
     num_devices: int | None = None,
+    snapshots: int = 0,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    overwrite: bool = False,
     **values: Any,
 ) -> xr.Dataset:
     """Bisects an axis of a grid, such as train_fraction, for all seeds and other settings at once.
@@ -52,7 +54,7 @@ def search(
       value: what is to reach it, a value that a result has per run.
       out: where to write the result, an .npz, as for `sweep`. The same call continues an interrupted search, and a
         `sweep` of the same grid trains the cells that are left.
-      zip, progress, lanes, num_devices, checkpoint_minutes: as for `sweep`.
+      zip, progress, lanes, num_devices, snapshots, checkpoint_minutes, overwrite: as for `sweep`.
       **values: settings by name, as for `sweep`.
 
     Returns:
@@ -69,7 +71,7 @@ def search(
     axis, order = _bisected(grid, name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "search.npz" if out is None else Path(out)
-        records = _known(grid, runs, path)
+        records = {} if overwrite else _known(grid, runs, path)
         while True:
             arrays, labels = collect.to_arrays(grid, runs, records)
             if value not in arrays or arrays[value].shape != grid.shape:
@@ -80,13 +82,19 @@ def search(
                 break
             distinct = {run.run_id: run for run in runs if (ended | chosen)[run.index]}
             probes = {grid.name_of(run): _overrides(grid, run) for run in distinct.values()}
-            options = dict(progress=progress, lanes=lanes, num_devices=num_devices)
-            sweep(config, out=path, checkpoint_minutes=checkpoint_minutes, **options, **{PROBE: probes})
+            options = dict(progress=progress, lanes=lanes, num_devices=num_devices, snapshots=snapshots)
+            options |= dict(checkpoint_minutes=checkpoint_minutes, overwrite=overwrite and not records)
+            sweep(config, out=path, **options, **{PROBE: probes})
             records = collect.to_records(*results.read(path))
         _, meta = results.read(path)
         meta = meta | collect.described(grid, runs) | labels
         results.write(path, arrays, meta)
         return results.load(path)
+
+
+def probes_at_most(count: int) -> int:
+    """How many of `count` values a bisection trains on each line at most: the logarithm of count + 1 to base 2."""
+    return count.bit_length()
 
 
 def next_probes(
