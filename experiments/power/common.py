@@ -1,0 +1,32 @@
+"""What the experiments of the POWER study share: its model, token format, batches and budget, and a smaller form of them."""
+
+import dataclasses
+
+import grokjax as gj
+
+WRITTEN = dict(tokens="<eos> a o b = c <eos>", vocab_size=239)
+"""A row as the source writes it, in its vocabulary of 239 tokens for all operations; both tokens after '=' are scored."""
+
+LEAN = dict(tokens="a o b =", vocab_size=None)
+"""The same row with nothing but the question, in the vocabulary that it needs."""
+
+MODULAR = gj.Config(
+    task=gj.tasks.modular("divide", 97, **WRITTEN),
+    model=gj.models.Decoder(),
+    optimizer=gj.optimizers.AdamW(),
+    batch_size=512,
+    min_batches=2,
+    steps=100_000,
+    eval_at="log:300",
+)
+"""x/y mod 97 on a decoder of two layers and width 128, AdamW 1e-3 with decay 1; batches of 512 or of half the training rows
+where these are fewer; 10^5 updates."""
+
+S5 = dataclasses.replace(MODULAR, task=gj.tasks.Permutations("xy", 5, **WRITTEN))
+"""The same on the products of two permutations of five things, 14,400 rows."""
+
+SMALL = dict(**LEAN, width=64, eval_at="log:100")
+"""What quick presets spare beside the size of the table: lean rows, half the width, a third of the evaluations."""
+
+SHORT = dict(stop_accuracy=0.99)
+"""Where only the way to 99 % counts, a run ends once validation accuracy has held it."""
