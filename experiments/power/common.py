@@ -1,11 +1,11 @@
-"""What the experiments of the POWER study share: its model, token format, batches and budget, and a smaller form of them."""
+"""What the experiments of the POWER study share: model, token format, batches and budget, and a smaller form."""
 
 import dataclasses
 
 import grokjax as gj
 
 WRITTEN = dict(tokens="<eos> a o b = c <eos>", vocab_size=239)
-"""A row as the source writes it, in its vocabulary of 239 tokens for all operations; both tokens after '=' are scored."""
+"""A row as the source writes it, in its vocabulary of 239 tokens for all operations; both tokens after '=' count."""
 
 LEAN = dict(tokens="a o b =", vocab_size=None)
 """The same row with nothing but the question, in the vocabulary that it needs."""
@@ -19,8 +19,8 @@ MODULAR = gj.Config(
     steps=100_000,
     eval_at="log:300",
 )
-"""x/y mod 97 on a decoder of two layers and width 128, AdamW 1e-3 with decay 1; batches of 512 or of half the training rows
-where these are fewer; 10^5 updates."""
+"""x/y mod 97 on a decoder of two layers and width 128, AdamW 1e-3 with decay 1; batches of 512 or of half the
+training rows where these are fewer; 10^5 updates."""
 
 S5 = dataclasses.replace(MODULAR, task=gj.tasks.Permutations("xy", 5, **WRITTEN))
 """The same on the products of two permutations of five things, 14,400 rows."""

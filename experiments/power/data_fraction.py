@@ -1,7 +1,7 @@
 """The product of two permutations over the train fraction: steps to 99 % validation accuracy.
 
-Claims: POWER-2, POWER-3, POWER-15. Source: Power et al. 2022, figure 1 (centre): x·y in S5, fractions .25 to .30 by .01
-and .35 to .80 by .05, defaults, medians of five seeds.
+Claims: POWER-2, POWER-3, POWER-15. Source: Power et al. 2022, figure 1 (centre): x·y in S5, fractions .25 to .30 by
+.01 and .35 to .80 by .05, defaults, medians of five seeds.
 
 Claims on the slope rest on .25 to .30. Presets that cannot go there say what they take: the fewer the data, the longer
 the runs. A run ends once validation accuracy has held 99 %, in all presets.

@@ -1,7 +1,7 @@
 """Grokking of x/y mod p with and without weight decay: accuracy and loss over optimization steps.
 
-Claims: POWER-1, POWER-14. Source: Power et al. 2022, figures 1 (left) and 4: x/y mod 97, half of the table, Adam without
-weight decay for 10^6 updates, three seeds; AdamW with decay 1, for 10^5, beside it.
+Claims: POWER-1, POWER-14. Source: Power et al. 2022, figures 1 (left) and 4: x/y mod 97, half of the table, Adam
+without weight decay for 10^6 updates, three seeds; AdamW with decay 1, for 10^5, beside it.
 
 The curve that everybody knows is that without decay: memorised before 10^3 steps, right towards 10^6. With decay 1 the
 same network is right after some thousand steps.
@@ -37,8 +37,8 @@ QUICK = PAPER.but(
     seed=range(2),
     arms=arms(8_000, 20_000),
     size=(
-        "modulus 31, fraction .7, lean rows, width 64, two seeds, up to 8,000 steps with decay and 20,000 without; a run "
-        "ends once validation accuracy has held 99 %"
+        "modulus 31, fraction .7, lean rows, width 64, two seeds, up to 8,000 steps with decay and 20,000 without; a "
+        "run ends once validation accuracy has held 99 %"
     ),
 )
 

@@ -3,10 +3,10 @@
 Claim: POWER-13. Source: Power et al. 2022, figure 3: t-SNE of the rows of the output layer for x+y mod 97, with a line
 that joins x to x+8, and for x·y in S5, coloured by the cosets of <(0 3)(1 4), (1 2)(3 4)> and its conjugates.
 
-What the source shows is also measured. Of x+y: in which order the residues lie around the centre of the picture, against
-random orders, and the share of power that the rows have in their top frequency. Of permutations: the silhouette of
-cosets, of the named subgroup and its conjugates, left and right, against random partitions of the same sizes. S4 has no
-such subgroup; there it is that of the double transpositions.
+What the source shows is also measured. Of x+y: in which order the residues lie around the centre of the picture,
+against random orders, and the share of power that the rows have in their top frequency. Of permutations: the
+silhouette of cosets, of the named subgroup and its conjugates, left and right, against random partitions of the same
+sizes. S4 has no such subgroup; there it is that of the double transpositions.
 
 PILOTS
 """
@@ -44,9 +44,7 @@ QUICK = PAPER.but(
     size="x+y mod 31 and S4, fraction .8, lean rows, width 64, one seed, 5,000 steps",
 )
 
-EXPERIMENT = Experiment(
-    name="power/embeddings", doc=__doc__, presets=sizes(quick=QUICK, paper=PAPER), measure=picture
-)
+EXPERIMENT = Experiment(name="power/embeddings", doc=__doc__, presets=sizes(quick=QUICK, paper=PAPER), measure=picture)
 
 
 if __name__ == "__main__":

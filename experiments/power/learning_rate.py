@@ -1,8 +1,8 @@
 """The product of two permutations over the learning rate: how wide is the window within which it generalises?
 
-Claim: POWER-10. Source: Power et al. 2022, section 3.3: the learning rate has to lie within about an order of magnitude.
-The sweep is ours: the source prints no figure of it. AdamW with decay 1, and Adam without decay beside it, at one train
-fraction; a run ends once validation accuracy has held 99 %.
+Claim: POWER-10. Source: Power et al. 2022, section 3.3: the learning rate has to lie within about an order of
+magnitude. The sweep is ours: the source prints no figure of it. AdamW with decay 1, and Adam without decay beside it,
+at one train fraction; a run ends once validation accuracy has held 99 %.
 
 PILOTS
 """

@@ -10,8 +10,8 @@ from grokjax.analysis.sharpness import sharpness, top_eigenvalue
 from grokjax.live import LiveRun
 
 NAMED = {5: cosets.POWERS, 4: (((0, 1), (2, 3)), ((0, 2), (1, 3)))}
-"""Generators of the subgroup whose cosets are looked for, by n of S_n: for S5 those that the source names; for S4, where
-those do not exist, the double transpositions of Klein's group."""
+"""Generators of the subgroup whose cosets are looked for, by n of S_n: for S5 those that the source names; for S4,
+where those do not exist, the double transpositions of Klein's group."""
 
 PERPLEXITY = 30.0
 
@@ -73,7 +73,9 @@ def _cosets(rows: np.ndarray, run: LiveRun) -> xr.Dataset:
             "tsne": _points(rows, seed),
             "coset": ("element", labels.astype(np.float64)),
             "coset_silhouette": _named(best.silhouette, "silhouette of cosets"),
-            "coset_excess": _named(best.silhouette - best.expected, "silhouette of cosets less that of random partitions"),
+            "coset_excess": _named(
+                best.silhouette - best.expected, "silhouette of cosets less that of random partitions"
+            ),
             "coset_p": _named(min(1.0, best.p_value * len(found)), "p-value of cosets, corrected"),
         }
     )

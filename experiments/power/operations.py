@@ -1,12 +1,12 @@
-"""Thirteen binary operations over the train fraction: the highest validation accuracy, and the least fraction that suffices.
+"""Thirteen binary operations over the train fraction: validation accuracy, and the least fraction that suffices.
 
-Claims: POWER-4, POWER-5, POWER-6, POWER-7. Source: Power et al. 2022, figure 2 (right): ten operations mod 97 and three
-on S5, fractions .05 to .95 by .05, the best validation accuracy within 10^5 steps, three seeds. Two more operations are
-ours: x+y mod 96, and x·y mod 97 without zeros, which are one group under two namings.
+Claims: POWER-4, POWER-5, POWER-6, POWER-7. Source: Power et al. 2022, figure 2 (right): ten operations mod 97 and
+three on S5, fractions .05 to .95 by .05, the best validation accuracy within 10^5 steps, three seeds. Two more
+operations are ours: x+y mod 96, and x·y mod 97 without zeros, which are one group under two namings.
 
-`paper` trains the whole grid, as the source does. The other presets bisect it, for what is claimed is the least fraction
-with which an operation is learned: a line of the grid then takes 3 or 5 runs instead of 5 or 19, and a figure shows those
-that ran. A run ends once validation accuracy has held 99 %.
+`paper` trains the whole grid, as the source does. The other presets bisect it, for what is claimed is the least
+fraction with which an operation is learned: a line of the grid then takes 3 or 5 runs instead of 5 or 19, and a
+figure shows those that ran. A run ends once validation accuracy has held 99 %.
 
 PILOTS
 """
@@ -44,8 +44,8 @@ QUICK = dataclasses.replace(
         seed=range(1),
         steps=3_000,
         size=(
-            "modulus 23 and S4, five fractions of which three are trained at most, lean rows, width 64, one seed, up to "
-            "3,000 steps"
+            "modulus 23 and S4, five fractions of which three are trained at most, lean rows, width 64, one seed, up "
+            "to 3,000 steps"
         ),
     ),
     search="train_fraction",

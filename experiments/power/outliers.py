@@ -3,9 +3,9 @@
 Claim: POWER-11. Source: Power et al. 2022, figure 6: x·y in S5 with k of 0, 10, 100, 1,000, 2,000 and 3,000 outliers
 among the training rows, validation accuracy over the train fraction, a line for each k.
 
-Fractions that have fewer than k training rows are left out of the source's grid (3,000 of 14,400 rows are 21 %). On S4,
-which has 576 rows, k are the same shares of the table. `paper` trains the whole grid, the other presets bisect it. A run
-ends once validation accuracy has held 99 %.
+Fractions that have fewer than k training rows are left out of the source's grid (3,000 of 14,400 rows are 21 %). On
+S4, which has 576 rows, k are the same shares of the table. `paper` trains the whole grid, the other presets bisect
+it. A run ends once validation accuracy has held 99 %.
 
 PILOTS
 """

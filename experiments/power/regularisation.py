@@ -1,9 +1,10 @@
 """Thirteen ways to train on the product of two permutations, over the train fraction: which needs the least data?
 
-Claims: POWER-8, POWER-9, POWER-16, POWER-17. Source: Power et al. 2022, figure 2 (left): x·y in S5 over the train fraction,
-the best validation accuracy within 10^5 steps, for Adam with a full batch, with mini-batches, with other learning rates,
-with noise on the update or the weights, with dropout, with weight decay towards zero or the initial weights, and for
-plain gradient descent. Two more kinds of decay are ours: random factors on the weights, and L2 in the gradient.
+Claims: POWER-8, POWER-9, POWER-16, POWER-17. Source: Power et al. 2022, figure 2 (left): x·y in S5 over the train
+fraction, the best validation accuracy within 10^5 steps, for Adam with a full batch, with mini-batches, with other
+learning rates, with noise on the update or the weights, with dropout, with weight decay towards zero or the initial
+weights, and for plain gradient descent. Two more kinds of decay are ours: random factors on the weights, and L2 in
+the gradient.
 
 The source does not say how strong the noise on the update is (1 here, times the learning rate), nor the learning rate
 of gradient descent (.1 here). Its fractions are not printed; here they are .05 to .95 by .05.

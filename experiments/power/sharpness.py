@@ -1,13 +1,13 @@
 """The sharpness of minima that twenty seeds end in, against their validation accuracy.
 
-Claim: POWER-12. Source: Power et al. 2022, appendix A.5 and figure 8 there: x·y in S5, 70 % of the table, twenty seeds;
-Spearman's correlation of sharpness and validation accuracy is -0.795.
+Claim: POWER-12. Source: Power et al. 2022, appendix A.5 and figure 8 there: x·y in S5, 70 % of the table, twenty
+seeds; Spearman's correlation of sharpness and validation accuracy is -0.795.
 
 Sharpness is Keskar et al.'s (arXiv:1609.04836) of the training loss: the largest rise within a small box of a random
-subspace of ten directions, which each seed draws for itself. The source does not say which optimizer it used. Where all
-seeds generalise there is nothing to correlate, so Adam without decay stands beside AdamW with decay 1. The top eigenvalue
-of the Hessian is measured beside it. Runs go to the end of their budget: one that stopped as soon as it generalised would
-be sharper than one that went on.
+subspace of ten directions, which each seed draws for itself. The source does not say which optimizer it used. Where
+all seeds generalise there is nothing to correlate, so Adam without decay stands beside AdamW with decay 1. The top
+eigenvalue of the Hessian is measured beside it. Runs go to the end of their budget: one that stopped as soon as it
+generalised would be sharper than one that went on.
 
 PILOTS
 """

@@ -34,7 +34,7 @@ class Part:
     few: bool = False
 
 
-Values = Sequence[float] | np.ndarray | Between
+Values = Sequence[float] | np.ndarray | Between | Estimate
 NEITHER = "pairs neither got there"
 
 
@@ -49,11 +49,13 @@ def effect(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes
     Args:
       rule: of the claim.
       label: of the part.
-      values: one per run or seed-pair, positive as predicted; or what is known of it.
+      values: one per run or seed-pair, positive as predicted, or what is known of it; or the estimate itself, where
+        it is not a mean, such as a correlation.
       why: what it means that not even the sign of a value is known, after 'in 2 of 6 '.
       **changes: `smallest` and `unit`, where this part's are not the rule's.
     """
-    found, smallest = location(values), changes.get("smallest", rule.smallest)
+    found = values if isinstance(values, Estimate) else location(values)
+    smallest = changes.get("smallest", rule.smallest)
     if found.low > 0 and found.value >= smallest:
         verdict = "reproduced"
     elif found.runs and -smallest <= found.low and found.high <= smallest:
@@ -62,7 +64,8 @@ def effect(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes
         verdict = "partly"
     else:
         verdict = "refuted" if found.high < -smallest else "inconclusive"
-    return _with_unknown(_enough(rule, label, found, verdict, changes), values, why)
+    part = _enough(rule, label, found, verdict, changes)
+    return part if isinstance(values, Estimate) else _with_unknown(part, values, why)
 
 
 def no_more(rule: Rule, label: str, values: Values, why: str = NEITHER, **changes) -> Part:
