@@ -1,0 +1,40 @@
+"""The highest validation accuracy over the train fraction with k outliers, a line for each k, and the least fraction.
+
+After figure 6 of Power et al. 2022, drawn from experiments/power/outliers.py: medians of the seeds over the fractions
+that ran; on the right the least fraction of every run."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import grokjax as gj
+from grokjax import results
+from grokjax.cli import show
+from grokjax.figures.power.least import least
+from grokjax.plot.panels import count
+
+
+def draw(grid):
+    """The figure."""
+    figure, (curves, needed) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    fractions = grid["train_fraction"].values.astype(float)
+    outliers = grid["outliers"].values
+    highest = grid["max_val_accuracy"].where(grid["status"] != "not run").transpose("outliers", "train_fraction", ...)
+    for shade, k, cell in zip(
+        gj.plot.shades(gj.plot.COLORS["val"], len(outliers)), outliers, highest.values, strict=True
+    ):
+        middle = results.median(cell.reshape(len(fractions), -1), -1)
+        ran = ~np.isnan(middle)
+        curves.plot(fractions[ran], middle[ran], marker="o", ms=4, color=shade, label=f"{k:,}")
+        for place in np.flatnonzero(ran):
+            runs = cell[place].ravel()
+            curves.plot(np.full(len(runs), fractions[place]), runs, "o", ms=2.5, mew=0, alpha=0.5, color=shade)
+    curves.set(xlabel="train fraction (alpha)", ylabel="highest validation accuracy")
+    gj.plot.percent_axis(curves, "y")
+    curves.legend(title="outliers k")
+    curves.set_title(count(grid))
+    least(needed, grid, "outliers", [f"k = {k:,}" for k in outliers])
+    return figure
+
+
+if __name__ == "__main__":
+    show("power/outliers")
