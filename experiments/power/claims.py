@@ -13,7 +13,7 @@ from grokjax.analysis.learning_rate_window import window
 from grokjax.analysis.second_descent import second_descent
 from grokjax.analysis.statistics import Between, Estimate, log_ratio
 from grokjax.analysis.thresholds import Threshold, least_reaching
-from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, arms_of, cells, ended_early
+from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, arms_of, cells, ended_early, once_generalised
 from grokjax.claims.rules import Rule
 from grokjax.claims.runs import Runs, gain, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more
@@ -38,7 +38,7 @@ def least_fractions(runs: Runs, level: int) -> tuple[list, Threshold]:
     columns = (runs.column(name) for name in ("seed", "train_fraction", "max_val_accuracy"))
     for seed, fraction, accuracy in zip(*columns, strict=True):
         highest[seeds.index(seed), fractions.index(fraction)] = accuracy
-    return seeds, least_reaching(fractions, highest.astype(np.float32), level / 100)
+    return seeds, least_reaching(np.array(fractions, np.float64), highest.astype(np.float32), level / 100)
 
 
 def data_ratio(more: Runs, less: Runs, level: int) -> Between:
@@ -75,9 +75,12 @@ def _memorises_long_before_it_generalises(evidence: Evidence, rule: Rule, level:
     (runs,) = arms
     train, val = runs.crossing("train", level)[0], runs.crossing("val", level)[0]
     early = ended_early(runs, rule)
+    ratio = effect(
+        rule, "99 % validation / training", runs.delay(level), UNFITTED, unit="ln ratio", smallest=np.log(100)
+    )
     parts = [
         majority(rule, "99 % training within 10^3 steps", train <= 1e3, np.isinf(train) & (runs.budget() < 1e3)),
-        effect(rule, "99 % validation / training", runs.delay(level), UNFITTED, unit="ln ratio", smallest=np.log(100)),
+        once_generalised(ratio, runs, level),
         majority(rule, "99 % validation within 10^6 steps", val <= 1e6, np.isinf(val) & early, TOO_EARLY),
     ]
     controls = []
@@ -148,11 +151,13 @@ def _training_takes_as_long(evidence: Evidence, rule: Rule, level: int) -> Judge
     runs = evidence.get("data_fraction")
     if runs is None or not len(runs):
         return Judged([])
-    train = runs.crossing("train", level)[0]
-    unknown = np.isinf(train) & ended_early(runs, rule)
-    parts = [
-        majority(rule, "99 % training within 10^3 to 10^4 steps", (train >= 1e3) & (train <= 1e4), unknown, TOO_EARLY)
-    ]
+    hits, unknown = [], []
+    for _, mine in runs.by("seed"):
+        train = mine.crossing("train", level)[0]
+        inside, later = (train >= 1e3) & (train <= 1e4), np.isinf(train) & ended_early(mine, rule)
+        hits.append((inside | later).all() and not later.any())
+        unknown.append((inside | later).all() and later.any())
+    parts = [majority(rule, "99 % training within 10^3 to 10^4 steps", hits, unknown, TOO_EARLY)]
     fractions = runs.values("train_fraction")
     if len(fractions) > 1:
         least, most = (runs.where(train_fraction=fraction) for fraction in (fractions[0], fractions[-1]))
@@ -307,7 +312,7 @@ def _rates_lie_in_a_window(evidence: Evidence, rule: Rule, level: int) -> Judged
         highest = np.full((len(seeds), len(rates)), np.nan, np.float32)
         for seed, rate, value in zip(*map(runs.column, ("seed", "learning_rate", "max_val_accuracy")), strict=True):
             highest[seeds.index(seed), rates.index(rate)] = value
-        found = window(rates, highest, level / 100)
+        found = window(np.array(rates, np.float64), highest, level / 100)
         some = np.isfinite(found.low)
         widths = Between(np.where(some, found.decades, 0.0), np.where(some, found.most_decades, np.inf))
         part = no_more(rule, f"window of {DECAYS.get(id, id)}", widths)

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 import grokjax as gj
 from grokjax import results
 from grokjax.analysis.least_fraction import least_fraction
-from grokjax.plot.panels import count
 
 COLOR = gj.plot.COLORS["val"]
 
@@ -37,7 +36,6 @@ def both(grid: xr.Dataset, by: str, names, width: float = 4.6, more: int = 0):
     least(axes[0, 1], grid, by, names)
     axes[0, 1].tick_params(labelleft=False)
     axes[0, 1].set_ylim(axes[0, 0].get_ylim())
-    figure.suptitle(count(grid), fontsize=10)
     return figure, axes[0]
 
 
