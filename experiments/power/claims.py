@@ -155,8 +155,8 @@ def _training_takes_as_long(evidence: Evidence, rule: Rule, level: int) -> Judge
     for _, mine in runs.by("seed"):
         train = mine.crossing("train", level)[0]
         inside, later = (train >= 1e3) & (train <= 1e4), np.isinf(train) & ended_early(mine, rule)
-        hits.append((inside | later).all() and not later.any())
-        unknown.append((inside | later).all() and later.any())
+        hits.append(bool(inside.all()))
+        unknown.append(bool((inside | later).all() and later.any()))
     parts = [majority(rule, "99 % training within 10^3 to 10^4 steps", hits, unknown, TOO_EARLY)]
     fractions = runs.values("train_fraction")
     if len(fractions) > 1:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from grokjax.analysis import cosets, embeddings, groups
 from grokjax.analysis.sharpness import sharpness, top_eigenvalue
@@ -37,14 +38,20 @@ def picture(snapshots: Sequence[LiveRun]) -> xr.Dataset:
     """The rows of the output layer in two dimensions, and how well they lie along a number line or in cosets."""
     run = snapshots[-1]
     rows = np.asarray(run.params["output"], np.float64).T  # [classes, width]
-    return _cosets(rows, run) if hasattr(run.config.task, "degree") else _line(rows, run)
+    task, seed = run.config.task, run.config.seed
+    return in_cosets(rows, task.degree, seed) if hasattr(task, "degree") else on_a_line(rows, task.modulus, seed)
 
 
-def _line(rows: np.ndarray, run: LiveRun) -> xr.Dataset:
-    """Of residues modulo p."""
-    modulus = run.config.task.modulus
-    points = _points(rows[:modulus], run.config.seed)
-    line = embeddings.number_line(points.values, run.config.seed)
+def on_a_line(rows: Float[np.ndarray, "classes width"], modulus: int, seed: int) -> xr.Dataset:
+    """The picture of the rows of residues, and the number line through it.
+
+    Args:
+      rows: of the output layer, the numbers first.
+      modulus: how many numbers there are.
+      seed: of t-SNE and of the random orders.
+    """
+    points = _points(rows[:modulus], seed)
+    line = embeddings.number_line(points.values, seed)
     shares = embeddings.power_shares(rows, groups.cyclic(modulus))
     return xr.Dataset(
         {
@@ -57,9 +64,14 @@ def _line(rows: np.ndarray, run: LiveRun) -> xr.Dataset:
     )
 
 
-def _cosets(rows: np.ndarray, run: LiveRun) -> xr.Dataset:
-    """Of permutations: the partition into cosets of the named subgroup or a conjugate that fits best."""
-    degree, seed = run.config.task.degree, run.config.seed
+def in_cosets(rows: Float[np.ndarray, "classes width"], degree: int, seed: int) -> xr.Dataset:
+    """The picture of the rows of permutations, and the cosets of the named subgroup or a conjugate that fit best.
+
+    Args:
+      rows: of the output layer, the permutations first.
+      degree: n of S_n.
+      seed: of t-SNE and of the random partitions.
+    """
     rows = rows[: len(cosets.elements(degree))]
     partitions = {
         cosets.cosets(members, degree, left).tobytes(): cosets.cosets(members, degree, left)
