@@ -6,7 +6,8 @@ without weight decay for 10^6 updates, three seeds; AdamW with decay 1, for 10^5
 The curve that everybody knows is that without decay: memorised before 10^3 steps, right towards 10^6. With decay 1 the
 same network is right after some thousand steps.
 
-PILOTS
+Pilots (seed 100), modulus 31 in lean rows at width 64, AdamW with decay 1, up to 6,000 steps: fraction .5 memorised
+after 181 steps and ended at 10 %; .7 memorised after 235 and generalised after 4,871.
 """
 
 from grokjax.cli import run

@@ -8,7 +8,7 @@ against random orders, and the share of power that the rows have in their top fr
 silhouette of cosets, of the named subgroup and its conjugates, left and right, against random partitions of the same
 sizes. S4 has no such subgroup; there it is that of the double transpositions.
 
-PILOTS
+Pilots: those of S4 that `common.py` tells of, after which quick trains 90 % of it.
 """
 
 from grokjax.cli import run
@@ -38,10 +38,10 @@ PAPER = Preset(MODULAR, axes={"seed": range(3)}, arms=arms(97, 5, WRITTEN)).but(
 QUICK = PAPER.but(
     **{name: value for name, value in SMALL.items() if name not in LEAN},
     arms=arms(31, 4, LEAN),
-    train_fraction=0.8,
+    train_fraction=0.9,
     seed=range(1),
-    steps=5_000,
-    size="x+y mod 31 and S4, fraction .8, lean rows, width 64, one seed, 5,000 steps",
+    steps=8_000,
+    size="x+y mod 31 and S4, fraction .9, lean rows, width 64, one seed, 8,000 steps",
 )
 
 EXPERIMENT = Experiment(name="power/embeddings", doc=__doc__, presets=sizes(quick=QUICK, paper=PAPER), measure=picture)

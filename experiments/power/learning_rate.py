@@ -4,12 +4,14 @@ Claim: POWER-10. Source: Power et al. 2022, section 3.3: the learning rate has t
 magnitude. The sweep is ours: the source prints no figure of it. AdamW with decay 1, and Adam without decay beside it,
 at one train fraction; a run ends once validation accuracy has held 99 %.
 
-PILOTS
+Pilots: those of S4 that `common.py` tells of, and those of `division`, after which quick trains x+y mod 31.
 """
+
+import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import S5, SHORT, SMALL
+from grokjax.experiments.power.common import S5, SHORT, SUMS
 from grokjax.study import Arm, Experiment, Preset, sizes
 
 ARMS = (Arm("decay", DECAYS["decay"], dict(optimizer="adamw")), Arm("none", DECAYS["none"], dict(optimizer="adam")))
@@ -17,15 +19,15 @@ RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2]
 PAPER = Preset(S5, axes={"learning_rate": RATES, "seed": range(3)}, arms=ARMS).but(
     **SHORT, size="S5, half of the table, seven learning rates from 1e-4 to 1e-2, three seeds"
 )
-QUICK = PAPER.but(
-    **SMALL,
-    degree=4,
-    train_fraction=0.8,
+QUICK = dataclasses.replace(PAPER, config=SUMS).but(
     arms=ARMS[:1],
     learning_rate=[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2],
     seed=range(1),
-    steps=4_000,
-    size="S4, fraction .8, AdamW alone, six rates, lean rows, width 64, one seed, up to 4,000 steps",
+    steps=5_000,
+    size=(
+        "x+y mod 31 instead of S5, fraction .7, AdamW alone, six rates, lean rows, width 64, one seed, up to 5,000 "
+        "steps"
+    ),
 )
 
 EXPERIMENT = Experiment(name="power/learning_rate", doc=__doc__, presets=sizes(quick=QUICK, paper=PAPER))
