@@ -35,10 +35,9 @@ SUMS = dataclasses.replace(
 )
 """x+y mod 31 in lean rows at half the width, which quick presets train in place of S5.
 
-S4, with 576 rows, is as small, but did not generalise in pilots (seed 100, width 64, AdamW with decay 1): at fractions .5
-and .7 it memorised after 128 and 181 steps and stayed at chance for 6,000; at .8 it had 10 % after 1,550 steps and at .9
-16 % after 2,890, where the pilot was interrupted.
-"""
+S4, with 576 rows, is as small, but did not generalise in pilots (seed 100, width 64, AdamW with decay 1): at
+fractions .5 and .7 it memorised after 128 and 181 steps and stayed at chance for 6,000; at .8 it had 10 % after 1,550
+steps and at .9 16 % after 2,890, where the pilot was interrupted."""
 
 SMALL = dict(**LEAN, width=64, eval_at="log:100")
 """What quick presets spare beside the size of the table: lean rows, half the width, a third of the evaluations."""

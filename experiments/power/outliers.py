@@ -4,8 +4,8 @@ Claim: POWER-11. Source: Power et al. 2022, figure 6: x·y in S5 with k of 0, 10
 among the training rows, validation accuracy over the train fraction, a line for each k.
 
 Fractions that have fewer than k training rows are left out of the source's grid (3,000 of 14,400 rows are 21 %). On
-x+y mod 31, which has 961 rows, k are the same shares of the table. `paper` trains the whole grid, the other presets bisect
-it. A run ends once validation accuracy has held 99 %.
+x+y mod 31, which has 961 rows, k are the same shares of the table. `paper` trains the whole grid, the other presets
+bisect it. A run ends once validation accuracy has held 99 %.
 
 Pilots: those of S4 that `common.py` tells of, and those of `division`, after which quick trains x+y mod 31.
 """
