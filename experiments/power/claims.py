@@ -14,9 +14,9 @@ from grokjax.analysis.second_descent import second_descent
 from grokjax.analysis.statistics import Between, Estimate, log_ratio
 from grokjax.analysis.thresholds import Threshold, least_reaching
 from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, arms_of, cells, ended_early, once_generalised
-from grokjax.claims.rules import Rule
+from grokjax.claims.rules import Rule, recorded
 from grokjax.claims.runs import Runs, gain, time_ratio
-from grokjax.claims.verdicts import Part, effect, majority, no_more
+from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
 from grokjax.experiments.power.arms import DECAYS, KINDS_OF_DECAY, MODULAR, NOISES, REGULARISATIONS, RELATED
 
 CLAIMED = float(np.log(1.45))
@@ -414,5 +414,16 @@ CLAIMS = {
 
 
 def on_recorded_numbers(rule: Rule) -> list[Part]:
-    """The parts of a claim on the numbers that the source printed."""
+    """The parts of a claim on the numbers that the source printed; none where it printed none that decide."""
+    printed = recorded(rule.study)
+    if rule.id == "POWER-1":
+        ratio = float(np.log(printed["division"]["val_steps"] / printed["division"]["train_steps"]))
+        return [without_interval(rule, "99 % validation / training", ratio, unit="ln ratio", smallest=np.log(100))]
+    if rule.id == "POWER-2":
+        return [
+            without_interval(rule, f"per 1 % less, {end}", float(np.log(value)))
+            for end, value in zip(("at least", "at most"), printed["data_fraction"]["per_percent"], strict=True)
+        ]
+    if rule.id == "POWER-12":
+        return [without_interval(rule, "twenty seeds", -printed["sharpness"]["spearman"])]
     return []

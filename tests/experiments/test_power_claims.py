@@ -276,3 +276,9 @@ def test_the_window_that_the_claim_reads_is_that_of_the_measure():
     assert part.estimate.value == pytest.approx(found.decades) and part.estimate.most == pytest.approx(
         found.most_decades
     )
+
+
+def test_the_numbers_that_the_source_prints_are_judged_by_the_same_rules():
+    found = {id: power.on_recorded_numbers(rule) for id, rule in registry("power").items()}
+    assert {id for id, parts in found.items() if parts} == {"POWER-1", "POWER-2", "POWER-12"}
+    assert all(part.verdict == "reproduced" for parts in found.values() for part in parts)
