@@ -54,6 +54,13 @@ EXPERIMENT = Experiment(
             arms=arms(100_000, 1_000_000)[:1],
             size="the source's setting with decay alone, three seeds, each until it has generalised",
         ),
+        "long": PAPER.but(
+            **SHORT,
+            modulus=47,
+            seed=range(6),
+            arms=arms(100_000, 300_000)[1:],
+            size="modulus 47 without decay, six seeds, up to 3·10^5 steps, each until it has generalised",
+        ),
         "paper": PAPER,
         "claim": PAPER.but(seed=range(10), size="the same with ten seeds"),
     },
