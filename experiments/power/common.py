@@ -42,5 +42,9 @@ steps and at .9 16 % after 2,890, where the pilot was interrupted."""
 SMALL = dict(**LEAN, width=64, eval_at="log:100")
 """What quick presets spare beside the size of the table: lean rows, half the width, a third of the evaluations."""
 
+DECAYED = dict(optimizer="adamw", weight_decay=1.0)
+FREE = dict(optimizer="adam", weight_decay=0.0)
+"""The source's AdamW, and Adam without decay."""
+
 SHORT = dict(stop_accuracy=0.99)
 """Where only the way to 99 % counts, a run ends once validation accuracy has held it."""

@@ -12,16 +12,14 @@ after 181 steps and ended at 10 %; .7 memorised after 235 and generalised after 
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import MODULAR, SHORT, SMALL
+from grokjax.experiments.power.common import DECAYED, FREE, MODULAR, SHORT, SMALL
 from grokjax.study import Arm, Experiment, Preset
 
 
 def arms(decayed: int, free: int) -> tuple[Arm, ...]:
     """AdamW and Adam, each with its budget in steps."""
-    budgets = {"decay": ("adamw", decayed), "none": ("adam", free)}
-    return tuple(
-        Arm(id, DECAYS[id], dict(optimizer=optimizer, steps=steps)) for id, (optimizer, steps) in budgets.items()
-    )
+    budgets = {"decay": DECAYED | dict(steps=decayed), "none": FREE | dict(steps=free)}
+    return tuple(Arm(id, DECAYS[id], settings) for id, settings in budgets.items())
 
 
 PAPER = Preset(

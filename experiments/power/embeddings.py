@@ -13,7 +13,7 @@ Pilots: those of S4 that `common.py` tells of, after which quick trains 90 % of 
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import LEAN, MODULAR, SMALL, WRITTEN
+from grokjax.experiments.power.common import DECAYED, FREE, LEAN, MODULAR, SMALL, WRITTEN
 from grokjax.experiments.power.measures import picture
 from grokjax.study import Arm, Experiment, Preset, sizes
 
@@ -24,9 +24,9 @@ def arms(modulus: int, degree: int, rows: dict) -> tuple[Arm, ...]:
         "add": (f"x+y mod {modulus}", dict(task="modular", operation="add", modulus=modulus)),
         "permutations": (f"x·y in S{degree}", dict(task="permutations", operation="xy", degree=degree)),
     }
-    optimizers = {"decay": "adamw", "none": "adam"}
+    optimizers = {"decay": DECAYED, "none": FREE}
     return tuple(
-        Arm(f"{id}-{decay}", f"{label}: {DECAYS[decay]}", settings | rows | dict(optimizer=optimizers[decay]))
+        Arm(f"{id}-{decay}", f"{label}: {DECAYS[decay]}", settings | rows | optimizers[decay])
         for id, (label, settings) in tasks.items()
         for decay in DECAYS
     )

@@ -11,10 +11,10 @@ import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import S5, SHORT, SUMS
+from grokjax.experiments.power.common import DECAYED, FREE, S5, SHORT, SUMS
 from grokjax.study import Arm, Experiment, Preset, sizes
 
-ARMS = (Arm("decay", DECAYS["decay"], dict(optimizer="adamw")), Arm("none", DECAYS["none"], dict(optimizer="adam")))
+ARMS = (Arm("decay", DECAYS["decay"], DECAYED), Arm("none", DECAYS["none"], FREE))
 RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2]
 PAPER = Preset(S5, axes={"learning_rate": RATES, "seed": range(3)}, arms=ARMS).but(
     **SHORT, size="S5, half of the table, seven learning rates from 1e-4 to 1e-2, three seeds"

@@ -24,8 +24,10 @@ from grokjax.experiments.power.common import S5, SHORT, SUMS
 from grokjax.experiments.power.measures import sharpness_of
 from grokjax.study import Arm, Experiment, Preset
 
-FULL_BATCH = dict(optimizer="adam", batch_rule="full")
-ADAM = dict(optimizer="adam")
+ADAM = dict(optimizer="adam", weight_decay=0.0)
+ADAMW = dict(optimizer="adamw", weight_decay=1.0)
+SGD = dict(optimizer="sgd", weight_decay=0.0, learning_rate=0.1)
+FULL_BATCH = ADAM | dict(batch_rule="full")
 SETTINGS = {
     "full-batch": FULL_BATCH,
     "adam": ADAM,
@@ -34,11 +36,11 @@ SETTINGS = {
     "update-noise": FULL_BATCH | dict(update_noise=1.0),
     "weight-noise": ADAM | dict(weight_noise=0.01),
     "dropout": ADAM | dict(dropout=0.1),
-    "decay": dict(optimizer="adamw"),
-    "decay-init": dict(optimizer="adamw", decay="init"),
-    "gradient-descent": dict(optimizer="sgd", batch_rule="full", learning_rate=0.1),
-    "sgd": dict(optimizer="sgd", learning_rate=0.1),
-    "decay-jiggle": dict(optimizer="adamw", decay="jiggle"),
+    "decay": ADAMW,
+    "decay-init": ADAMW | dict(decay="init"),
+    "gradient-descent": SGD | dict(batch_rule="full"),
+    "sgd": SGD,
+    "decay-jiggle": ADAMW | dict(decay="jiggle"),
     "decay-gradient": ADAM | dict(decay="gradient", weight_decay=1e-3),
 }
 ARMS = tuple(Arm(id, label, SETTINGS[id]) for id, label in REGULARISATIONS.items())

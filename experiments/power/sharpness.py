@@ -16,11 +16,11 @@ import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import S5, SUMS
+from grokjax.experiments.power.common import DECAYED, FREE, S5, SUMS
 from grokjax.experiments.power.measures import sharpness_and_curvature
 from grokjax.study import Arm, Experiment, Preset
 
-ARMS = (Arm("none", DECAYS["none"], dict(optimizer="adam")), Arm("decay", DECAYS["decay"], dict(optimizer="adamw")))
+ARMS = (Arm("none", DECAYS["none"], FREE), Arm("decay", DECAYS["decay"], DECAYED))
 PAPER = Preset(S5, axes={"seed": range(20)}, arms=ARMS).but(
     train_fraction=0.7, size="the source's setting, twenty seeds, Adam and AdamW"
 )

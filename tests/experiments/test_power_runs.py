@@ -47,7 +47,7 @@ def test_the_output_layers_of_trained_networks_are_measured_and_drawn(tmp_path):
     grid = ended("embeddings", tmp_path, "--variant=add-decay; permutations-decay")
     add, permutations = (grid.sel(variant=[f"{task}-decay"]) for task in ("add", "permutations"))
     assert add["tsne"].notnull().sum() == 2 * 31 and permutations["tsne"].notnull().sum() == 2 * 24
-    assert add["coset_p"].isnull().all() and 0 < float(permutations["coset_p"]) <= 1
+    assert add["coset_p"].isnull().all() and 0 < permutations["coset_p"].item() <= 1
 
 
 def test_sharpness_and_curvature_are_measured_and_drawn(tmp_path):
