@@ -171,6 +171,23 @@ def test_a_user_s_task_model_and_optimizer_are_opened_with_the_same_objects_and_
         gj.open_run(out, lamb=1.0)
 
 
+def test_runs_of_arms_that_exchange_their_optimizer_or_leave_alone_what_others_set_are_opened(tmp_path):
+    out = tmp_path / "arms.npz"
+    arms = {
+        "free": dict(optimizer="adam"),
+        "decay": dict(optimizer="adamw"),
+        "own": dict(b1=0.5),
+        "plain": dict(optimizer="sgd", steps=30),
+    }
+    config = tiny.tiny(steps=20, weight_noise=0.1)
+    tiny.train(config, variant=arms, seed=[0, 1], out=out)
+    opened = {arm: gj.open_run(out, variant=arm, seed=1).config for arm in arms}
+    assert [one.optimizer.weight_decay for one in opened.values()] == [0.0, 1.0, 1.0, 0.0]
+    assert [one.optimizer.learning_rate for one in opened.values()] == [1e-3, 1e-3, 3e-3, 1e-2]
+    assert [one.steps for one in opened.values()] == [20, 20, 20, 30]
+    assert {one.weight_noise for one in opened.values()} == {0.1}
+
+
 def my_norm(params):
     return optax.tree.norm(params)
 

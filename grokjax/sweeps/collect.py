@@ -1,5 +1,6 @@
 """Records of runs <-> the labelled arrays of a result."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,8 @@ def to_records(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dic
 def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
     """The part of meta that says which sweep it is: what all runs share, the axes, each run's seeds."""
     config = describe(runs[0].config) | {"seed": runs[0].config.seed}
-    varying = {name for axis in grid.axes for overrides in axis.overrides for name in overrides}
+    points = [_points(grid, runs, place) for place in range(len(grid.axes))]
+    varying = {name for of_axis in points for overrides in of_axis for name in overrides}
     if any(run.config.epochs for run in runs):
         config["epochs"] = runs[0].config.epochs
         varying |= {"steps"}
@@ -158,10 +160,33 @@ def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
     }
     return {
         "config": {name: value for name, value in config.items() if name not in varying},
-        "axes": {axis.names[0]: [_plain(overrides) for overrides in axis.overrides] for axis in grid.axes},
+        "axes": {axis.names[0]: list(map(_plain, of_axis)) for axis, of_axis in zip(grid.axes, points, strict=True)},
         "seeds": seeds,
         "code": code.as_meta(piece for run in runs for piece in run.code),
     }
+
+
+def _points(grid: Grid, runs: Sequence[Run], place: int) -> list[dict[str, Any]]:
+    """What each point of an axis sets, and what it leaves at a value that other points of the axis do not have.
+
+    Points that exchange a component have its defaults, such as a weight decay of 0 or 1, and a point may leave alone
+    what another sets. A run can only be configured again from its points if these say so.
+    """
+    overrides = [dict(point) for point in grid.axes[place].overrides]
+    named = [set(point) for point in overrides]
+    partial = set.union(*named) - set.intersection(*named)
+    exchanged = set.union(*named) & set(COMPONENTS)
+    if not (partial or exchanged):
+        return overrides
+    stride = math.prod(grid.shape[place + 1 :])
+    whole = [describe(runs[i * stride].config) for i in range(len(overrides))]
+    other = {name for i, axis in enumerate(grid.axes) if i != place for of in axis.overrides for name in of}
+    other |= {f"{stream}_seed" for stream in STREAMS} | ({"steps"} if "epochs" in set.union(*named) else set())
+    differing = {name for of in whole for name in of if any(of[name] != more.get(name) for more in whole)}
+    for point, of in zip(overrides, whole, strict=True):
+        left = sorted((differing - other - set(point)) & set(of))
+        point |= {name: of[name] for name in left if isinstance(of[name], str | int | float | None)}
+    return overrides
 
 
 def _plain(overrides: Mapping[str, Any]) -> dict[str, Any]:
