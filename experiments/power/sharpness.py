@@ -9,14 +9,14 @@ all seeds generalise there is nothing to correlate, so Adam without decay stands
 eigenvalue of the Hessian is measured beside it. Runs go to the end of their budget: one that stopped as soon as it
 generalised would be sharper than one that went on.
 
-Pilots: those of S4 that `common.py` tells of, and those of `division`, after which quick trains x+y mod 31.
+Pilots: those of S4 that `common.py` tells of, and those of `division`, after which quick trains x/y mod 31.
 """
 
 import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import DECAYED, FREE, S5, SUMS
+from grokjax.experiments.power.common import DECAYED, FREE, S5, QUOTIENTS
 from grokjax.experiments.power.measures import sharpness_and_curvature
 from grokjax.study import Arm, Experiment, Preset
 
@@ -24,11 +24,11 @@ ARMS = (Arm("none", DECAYS["none"], FREE), Arm("decay", DECAYS["decay"], DECAYED
 PAPER = Preset(S5, axes={"seed": range(20)}, arms=ARMS).but(
     train_fraction=0.7, size="the source's setting, twenty seeds, Adam and AdamW"
 )
-QUICK = dataclasses.replace(PAPER, config=dataclasses.replace(SUMS, stop_accuracy=None)).but(
+QUICK = dataclasses.replace(PAPER, config=dataclasses.replace(QUOTIENTS, stop_accuracy=None)).but(
     arms=ARMS[:1],
     seed=range(10),
-    steps=5_000,
-    size="x+y mod 31 instead of S5, Adam alone, lean rows, width 64, ten seeds, 5,000 steps",
+    steps=5_500,
+    size="x/y mod 31 instead of S5, Adam alone, lean rows, width 64, ten seeds, 5,500 steps",
 )
 
 EXPERIMENT = Experiment(
