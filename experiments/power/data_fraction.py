@@ -12,7 +12,7 @@ Pilots: those of S4 that `common.py` tells of, and those of `division`, after wh
 import dataclasses
 
 from grokjax.cli import run
-from grokjax.experiments.power.common import S5, SHORT, QUOTIENTS
+from grokjax.experiments.power.common import QUOTIENTS, S5, SHORT
 from grokjax.study import Experiment, Preset
 
 LOW = [0.25, 0.26, 0.27, 0.28, 0.29, 0.3]

@@ -11,7 +11,7 @@ import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import DECAYED, FREE, S5, SHORT, QUOTIENTS
+from grokjax.experiments.power.common import DECAYED, FREE, QUOTIENTS, S5, SHORT
 from grokjax.study import Arm, Experiment, Preset, sizes
 
 ARMS = (Arm("decay", DECAYS["decay"], DECAYED), Arm("none", DECAYS["none"], FREE))

@@ -13,7 +13,7 @@ Pilots: those of S4 that `common.py` tells of, and those of `division`, after wh
 import dataclasses
 
 from grokjax.cli import run
-from grokjax.experiments.power.common import S5, SHORT, QUOTIENTS
+from grokjax.experiments.power.common import QUOTIENTS, S5, SHORT
 from grokjax.study import Experiment, Preset
 
 FRACTIONS = [round(0.05 * i, 2) for i in range(5, 20)]

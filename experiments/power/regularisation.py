@@ -20,7 +20,7 @@ import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import REGULARISATIONS
-from grokjax.experiments.power.common import S5, SHORT, QUOTIENTS
+from grokjax.experiments.power.common import QUOTIENTS, S5, SHORT
 from grokjax.experiments.power.measures import sharpness_of
 from grokjax.study import Arm, Experiment, Preset
 

@@ -16,7 +16,7 @@ import dataclasses
 
 from grokjax.cli import run
 from grokjax.experiments.power.arms import DECAYS
-from grokjax.experiments.power.common import DECAYED, FREE, S5, QUOTIENTS
+from grokjax.experiments.power.common import DECAYED, FREE, QUOTIENTS, S5
 from grokjax.experiments.power.measures import sharpness_and_curvature
 from grokjax.study import Arm, Experiment, Preset
 
