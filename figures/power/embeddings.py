@@ -58,7 +58,7 @@ def _line(ax, cell, label: str) -> None:
     points = _points(ax, run)
     modulus, step = len(points), run["line_step"].item()
     step = 1 if np.isnan(step) else int(step)
-    colors = plt.get_cmap("twilight")(np.arange(step) / max(step, 1))
+    colors = plt.get_cmap("viridis")(np.arange(step) / max(step, 1))
     for x in range(modulus):
         ends = points[[x, (x + step) % modulus]]
         ax.plot(*ends.T, color=colors[x % step], lw=1.2, zorder=1)
