@@ -30,6 +30,8 @@ def draw(grid):
             ax.plot(values, accuracy, "o", color=gj.plot.COLORS["val"], ms=5, mew=0, alpha=0.7)
             if (values > 0).all() and np.ptp(np.log10(values)) > 0.5:
                 ax.set_xscale("log")
+            else:
+                ax.locator_params(axis="x", nbins=5)
             ax.set(xlabel=title, ylabel="final validation accuracy")
             gj.plot.percent_axis(ax, "y")
             told = (
