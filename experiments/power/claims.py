@@ -14,7 +14,7 @@ from grokjax.analysis.second_descent import second_descent
 from grokjax.analysis.statistics import Between, Estimate, log_ratio
 from grokjax.analysis.thresholds import Threshold, least_reaching
 from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, arms_of, cells, ended_early, once_generalised
-from grokjax.claims.rules import Rule, recorded
+from grokjax.claims.rules import Rule, recorded_of
 from grokjax.claims.runs import Runs, gain, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
 from grokjax.experiments.power.arms import DECAYS, KINDS_OF_DECAY, MODULAR, NOISES, REGULARISATIONS, RELATED
@@ -415,7 +415,7 @@ CLAIMS = {
 
 def on_recorded_numbers(rule: Rule) -> list[Part]:
     """The parts of a claim on the numbers that the source printed; none where it printed none that decide."""
-    printed = recorded(rule.study)
+    printed = recorded_of(rule.study)
     if rule.id == "POWER-1":
         ratio = float(np.log(printed["division"]["val_steps"] / printed["division"]["train_steps"]))
         return [without_interval(rule, "99 % validation / training", ratio, unit="ln ratio", smallest=np.log(100))]

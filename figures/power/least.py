@@ -75,7 +75,7 @@ def least(ax: Axes, grid: xr.Dataset, by: str, names) -> None:
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=1)
 
 
-def wanting(ax: Axes, name: str) -> None:
-    """Says in the middle of a panel how its measures are made."""
-    ax.text(0.5, 0.5, f"not measured yet:\ngrokjax run {name}\nmeasures runs that have ended", ha="center", va="center")
+def wanting(ax: Axes, name: str, why: str = "not measured yet") -> None:
+    """Says in the middle of a panel what it lacks, and how its measures are made."""
+    ax.text(0.5, 0.5, f"{why}:\ngrokjax run {name}\nmeasures runs that have ended", ha="center", va="center")
     ax.set_axis_off()

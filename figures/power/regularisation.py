@@ -30,7 +30,11 @@ def _sharpness(ax, grid) -> None:
     """The sharpness of every run at one fraction, a row for each way to train."""
     known = grid["sharpness"].where(np.isfinite(grid["steps_to_train_99"]))
     others = [dim for dim in known.dims if dim != "train_fraction"]
-    at = int(known.notnull().sum(others).argmax())
+    runs_at = known.notnull().sum(others).values
+    if not runs_at.any():
+        wanting(ax, "power/regularisation", "no run that was measured\nhas memorised")
+        return
+    at = int(runs_at.argmax())
     values = known.isel(train_fraction=at).transpose("variant", ...).values.reshape(grid.sizes["variant"], -1)
     for row, runs in enumerate(values):
         ran = runs[runs > 0]
