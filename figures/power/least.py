@@ -77,5 +77,6 @@ def least(ax: Axes, grid: xr.Dataset, by: str, names) -> None:
 
 def wanting(ax: Axes, name: str, why: str = "not measured yet") -> None:
     """Says in the middle of a panel what it lacks, and how its measures are made."""
-    ax.text(0.5, 0.5, f"{why}:\ngrokjax run {name}\nmeasures runs that have ended", ha="center", va="center")
+    said = f"{why}:\ngrokjax run {name}\nmeasures runs that have ended"
+    ax.text(0.5, 0.5, said, ha="center", va="center", transform=ax.transAxes)
     ax.set_axis_off()
