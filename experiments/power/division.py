@@ -6,6 +6,9 @@ without weight decay for 10^6 updates, three seeds; AdamW with decay 1, for 10^5
 The curve that everybody knows is that without decay: memorised before 10^3 steps, right towards 10^6. With decay 1 the
 same network is right after some thousand steps.
 
+A step at the source's size takes 3.2 billion operations, so that two cores that do 85 billion a second need an hour
+for 10^5 steps of one run, and ten hours for 10^6.
+
 Pilots (seed 100), modulus 31 in lean rows at width 64, AdamW with decay 1, up to 6,000 steps: fraction .5 memorised
 after 181 steps and ended at 10 %; .7 memorised after 235 and generalised after 4,871.
 """
