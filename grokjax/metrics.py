@@ -44,6 +44,7 @@ ARGUMENTS = {
     "pair": "[examples] the number of the row's unordered pair, in the same order",
     "part": "[examples] the number of the row's part, in the same order",
     "part_names": "names of the parts",
+    "scale_invariant": "paths of the weights that the model declares to be scale-invariant, taken together",
     "mean_gradient_norm": "norm of the batches' gradients, the mean over the updates since the last evaluation",
     "mean_batch_loss": "loss of the batches in train mode, the mean over their rows since the last evaluation",
     "mean_batch_accuracy": "accuracy of the batches in train mode, likewise",
@@ -109,6 +110,23 @@ def train_mode_loss(mean_batch_loss) -> Float[Array, ""]:
 def train_mode_accuracy(mean_batch_accuracy) -> Float[Array, ""]:
     """The accuracy as training sees it, dropout on, the mean over the rows since the last evaluation."""
     return mean_batch_accuracy
+
+
+def invariant_norms(params, mean_gradient_norms, scale_invariant) -> dict[str, Float[Array, ""]]:
+    """Norms of the weights that the model declares to be scale-invariant: `weight`, and `gradient` of the batches.
+
+    The latter combines the tensors' mean norms since the last evaluation, and is at most the mean norm of the whole.
+    """
+    if not scale_invariant:
+        raise ConfigError(
+            "The metric invariant_norms needs a model that declares scale-invariant weights, such as a decoder with "
+            "norm=pre and learned positions. Leave it out."
+        )
+    norms = tensor_norms(params)
+    return {
+        name: jnp.sqrt(sum(values[path] ** 2 for path in scale_invariant))
+        for name, values in (("weight", norms), ("gradient", mean_gradient_norms))
+    }
 
 
 def softmax_collapse(
@@ -214,6 +232,7 @@ METRICS: Mapping[str, Callable[..., Any]] = {
         effective_gradient,
         train_mode_loss,
         train_mode_accuracy,
+        invariant_norms,
         softmax_collapse,
         token_accuracy,
         per_answer,

@@ -94,6 +94,16 @@ def test_norms_are_those_of_the_parameters(run):
     assert run.measured["effective_gradient"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_norms_of_the_weights_that_a_model_declares_scale_invariant():
+    model = Decoder(num_layers=1, width=8, num_heads=2, norm="pre", inner_norm=True, positions="learned")
+    run = Run(config(model=model, metrics=("invariant_norms", "tensor_norms", "tensor_gradient_norms")), 3)
+    for name, tensors in (("weight", "tensor_norms"), ("gradient", "tensor_gradient_norms")):
+        expected = np.sqrt(sum(run.measured[f"{tensors}.{path}"] ** 2 for path in model.scale_invariant))
+        assert run.measured[f"invariant_norms.{name}"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ConfigError, match="a model that declares scale-invariant weights"):
+        Run(config(metrics=("invariant_norms",)), 1)
+
+
 def test_running_means_are_over_the_batches_since_the_last_evaluation(run):
     batches = [run.train[:10], run.train[10:20], run.train[20:]]
     assert [len(batch) for batch in batches] == [10, 10, 4]
@@ -280,4 +290,4 @@ def test_a_metric_that_cannot_be_is_refused(asked, message):
 
 
 def test_every_metric_of_ours_is_tested_here_by_name():
-    assert set(EVERYTHING) | {"parts", "softmax_collapse", "gini"} == set(metrics.METRICS)
+    assert set(EVERYTHING) | {"parts", "softmax_collapse", "gini", "invariant_norms"} == set(metrics.METRICS)

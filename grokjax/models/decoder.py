@@ -113,6 +113,26 @@ class Decoder(nn.Module):
         return self.norm_kind == "batch" and (self.norm != "none" or self.inner_norm or self.normalises_output)
 
     @property
+    def scale_invariant(self) -> tuple[str, ...]:
+        """Paths of weights that may be multiplied by one factor together without changing the logits.
+
+        Up to the norms' epsilon, and with a BatchNorm in train mode. They are what adds to a residual stream that is
+        only read through norms, and the first matrix of each MLP with a norm inside. Of matrices whose product matters,
+        such as those of values and output, it is the last. With norms after the residual sums only matrices inside
+        MLPs are declared. `grokjax.analysis.invariance` finds such weights in any model.
+        """
+        stream = self.norm == "pre" and self.normalises_output and self.positions == "learned" and self.bias != "all"
+        matrices = ["output"] if stream else []
+        if self.hidden_units:
+            matrices += ["mlp_in"] * self.inner_norm + ["mlp_out"] * stream
+        paths = ["embedding", "position"] if stream else []
+        for layer in range(self.num_layers):
+            paths += [f"block_{layer}.{name}.kernel" for name in matrices]
+            if self.bias != "none":
+                paths += [f"block_{layer}.{name}.bias" for name in matrices if name != "output"]
+        return tuple(sorted(paths))
+
+    @property
     def prefix_length(self) -> int:
         """Positions that `logits_of_rows` reads, and whose prefixes it may share.
 

@@ -96,5 +96,6 @@ def _measurable(program: Program, values: RunValues, table: TableArrays, state: 
         pair=None if table.pair is None else table.pair[state.order],
         part=None if table.part is None else table.part[state.order],
         part_names=program.parts,
+        scale_invariant=getattr(program.model, "scale_invariant", ()),
         **means.read(state.means),
     )

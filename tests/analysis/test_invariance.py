@@ -37,6 +37,24 @@ def test_what_adds_to_a_normalised_residual_stream_is_invariant_together():
     assert together["invariant"].values.tolist() == [True, False]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        MELNIK | dict(positions="learned", num_layers=2),
+        MELNIK | dict(positions="learned", norm_affine=True),
+        MELNIK | dict(positions="learned", inner_norm=False, activation="gelu"),
+        MELNIK | dict(bias="mlp", init_scheme="nanda"),
+        MELNIK | dict(norm="post", positions="learned"),
+        dict(norm="none"),
+    ],
+    ids=["melnik", "affine", "no inner norm", "biases", "post", "none"],
+)
+def test_what_a_decoder_declares_scale_invariant_is_what_is_found(settings):
+    settings = dict(num_layers=1) | settings
+    logits_of, params = model(**settings)
+    assert invariant_subset(logits_of, params) == Decoder(**settings).scale_invariant
+
+
 @pytest.mark.parametrize("sharper", [20, 30], ids=["weak", "only rounding"])
 def test_attention_so_sharp_that_its_weights_hardly_matter_hides_nothing(sharper):
     logits_of, params = model(num_layers=1, positions="learned", **MELNIK)
