@@ -118,8 +118,8 @@ class Decoder(nn.Module):
 
         Up to the norms' epsilon, and with a BatchNorm in train mode. They are what adds to a residual stream that is
         only read through norms, and the first matrix of each MLP with a norm inside. Of matrices whose product matters,
-        such as those of values and output, it is the last. With norms after the residual sums only matrices inside
-        MLPs are declared. `grokjax.analysis.invariance` finds such weights in any model.
+        such as those of values and output, it is the last. Affine parameters of norms are left out.
+        `grokjax.analysis.invariance` finds such weights in any model.
         """
         stream = self.norm == "pre" and self.normalises_output and self.positions == "learned" and self.bias != "all"
         matrices = ["output"] if stream else []
