@@ -27,3 +27,14 @@ SCALE_INVARIANT = gj.Config(
 )
 """x+y mod 97 without operator and '='; an epoch is 8 updates, an evaluation every second epoch. It costs as much as five
 updates; with one in each epoch a third of the time would go to evaluations."""
+
+SMALL = dict(
+    modulus=31,
+    width=64,
+    train_fraction=0.6,
+    batch_size=64,
+    weight_decay=0.005,
+    steps=15_000,
+    eval_at="every:18",
+)
+"""What quick presets change: an epoch is 9 updates, and a period a fifth as long, since decay is five times as strong."""

@@ -1,0 +1,38 @@
+"""Arms and groups of weights that experiments, figures and claims of this study name: ids and labels."""
+
+CONTROLS = {
+    "base": "LayerNorm, decay $\\lambda$",
+    "no-norm": "no norm",
+    "batch-norm": "BatchNorm",
+    "no-decay": "no decay",
+    "half-decay": "decay $\\lambda$/2",
+    "double-decay": "decay $2\\lambda$",
+    "little-data": "train fraction .1",
+    "much-data": "train fraction .8",
+    "operator": "operator and '=' kept",
+    "difference": "x-y instead of x+y",
+}
+
+NORMS = {
+    "pre": "before branches",
+    "pre-affine": "before branches, affine",
+    "post": "after residual sums",
+    "post-affine": "after residual sums, affine",
+}
+
+TYPICAL = {"decay": "AdamW, decay 1", "no-decay": "AdamW, no decay"}
+
+GROUPS = {
+    "embedding": "embedding",
+    "position": "positions",
+    "query": "queries",
+    "key": "keys",
+    "value": "values",
+    "output": "attention output",
+    "mlp_in": "MLP, first matrix",
+    "mlp_out": "MLP, second matrix",
+    "logits": "matrix of the logits",
+    "declared": "all declared invariant",
+    "all": "all weights",
+}
+"""Weights that are scaled together: a kind of matrix in all layers, or several kinds."""

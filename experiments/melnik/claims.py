@@ -1,0 +1,265 @@
+"""The claims PERIODIC-1 to PERIODIC-10. The registry says in words what each function computes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from grokjax.analysis.effective import decay_slope
+from grokjax.analysis.statistics import Between
+from grokjax.claims.evidence import Evidence, Judged, arms_of, cells, ended_early
+from grokjax.claims.rules import Rule
+from grokjax.claims.runs import Runs, paired
+from grokjax.claims.verdicts import Part, effect, majority, no_more
+from grokjax.experiments.melnik.arms import CONTROLS, NORMS, TYPICAL
+from grokjax.experiments.melnik.saw_tooth import EPOCHS, LEAST_DIPS, SawTooth, of_run
+from grokjax.results import median
+
+UNSEEN = "runs there was nothing to compare, or no even evaluations after point 1"
+TOO_EARLY = "runs it did not happen within a budget smaller than the claim's"
+GROKS_BY = np.log(2.0)
+"""ln of validation over training steps from which on a run groks."""
+
+
+def saw_teeth(runs: Runs) -> list[SawTooth | None]:
+    """Each run from point 1 on; None of one that never got there."""
+    names = ("train_mode_accuracy", "val_accuracy", "weight_norm", "gradient_norm")
+    curves = {name: runs.curve(name) for name in names}
+    columns = ("learning_rate", "weight_decay", "steps_per_epoch", "last_step")
+    eta, decay, epoch, last = (runs.column(name) for name in columns)
+    point_1 = runs.crossing("train", 99)[0]
+    return [
+        of_run(runs.step, {n: c[i] for n, c in curves.items()}, point_1[i], last[i], eta[i], decay[i], epoch[i])
+        for i in range(len(runs))
+    ]
+
+
+def known(values: Sequence[float]) -> Between:
+    """Values of which NaN is not known."""
+    values = np.asarray(values, np.float64)
+    return Between(np.where(np.isnan(values), -np.inf, values), np.where(np.isnan(values), np.inf, values))
+
+
+def of_each(runs: Runs, function: Callable[[SawTooth], float]) -> np.ndarray:
+    """[runs], a number of each saw-tooth; NaN where there is none."""
+    return np.array([np.nan if one is None else function(one) for one in saw_teeth(runs)], np.float64)
+
+
+def layers(depth: int) -> str:
+    """'1 layer', '2 layers'."""
+    return f"{depth} layer{'s' * (depth != 1)}"
+
+
+def by_depth(evidence: Evidence) -> list[tuple[str, Runs]]:
+    """The runs of `periodicity` under the words for their depth."""
+    return [(layers(int(depth)), runs) for (depth,), runs in sorted(cells(evidence, "periodicity", "num_layers"))]
+
+
+def groks(runs: Runs, level: int) -> np.ndarray:
+    """[runs], whether validation comes at twice the steps of training or later."""
+    return np.isfinite(runs.crossing("val", level)[0]) & (runs.delay(level).least >= GROKS_BY)
+
+
+def dips_often(runs: Runs) -> np.ndarray:
+    """[runs], whether there are three dips or more."""
+    return of_each(runs, lambda one: len(one.dips.index)) >= LEAST_DIPS
+
+
+def periodic(runs: Runs) -> np.ndarray:
+    """[runs], whether the effective learning rate has a period."""
+    return of_each(runs, lambda one: one.period().periodic) == 1
+
+
+def most(rule: Rule, label: str, runs: Runs, hits: np.ndarray) -> Part:
+    """Whether most runs do something that a longer run might still do."""
+    return majority(rule, label, hits, ~hits & ended_early(runs, rule), TOO_EARLY)
+
+
+def most_do_not(rule: Rule, label: str, runs: Runs, does: np.ndarray) -> Part:
+    """Whether most runs do not do something that a longer run might still do."""
+    return majority(rule, label, ~does, ~does & ended_early(runs, rule), TOO_EARLY)
+
+
+def _grok_and_behave_periodically(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-1."""
+
+    def judged(label: str, runs: Runs) -> list[Part]:
+        return [
+            most(rule, f"{label}: groks", runs, groks(runs, level)),
+            most(rule, f"{label}: dips", runs, dips_often(runs)),
+            most(rule, f"{label}: periodic", runs, periodic(runs)),
+        ]
+
+    found = by_depth(evidence)
+    others = [(NORMS[arm], arms_of(evidence, "norms", arm)) for arm in NORMS]
+    controls = [part for label, runs in others if runs for part in judged(f"norms {label}", runs[0])]
+    return Judged([part for one in found for part in judged(*one)], controls, [runs for _, runs in found])
+
+
+def _dips_come_with_jumps(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-2."""
+    parts = []
+    for label, runs in by_depth(evidence):
+        rates = of_each(runs, lambda one: one.excess(one.dips.start, one.during(one.falls)))
+        gradients = of_each(runs, lambda one: one.excess(one.dips.start, one.during(one.bursts)))
+        parts.append(effect(rule, f"{label}: effective learning rate", known(rates), UNSEEN))
+        parts.append(effect(rule, f"{label}: effective gradient", known(gradients), UNSEEN))
+    return Judged(parts, used=[runs for _, runs in by_depth(evidence)], by_level=False)
+
+
+def ln_slopes(runs: Runs) -> np.ndarray:
+    """[runs], ln of the slope between jumps; NaN where there are no two jumps or it does not rise."""
+
+    def one(saw_tooth: SawTooth) -> float:
+        slope = saw_tooth.slope().value
+        return np.log(slope) if slope > 0 else np.nan
+
+    return of_each(runs, one)
+
+
+def _decay_drives_the_saw_tooth(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-3."""
+    parts, used = [], []
+    for label, runs in by_depth(evidence):
+        alone = np.log(decay_slope(*(runs.column(name) for name in ("learning_rate", "weight_decay"))))
+        parts.append(no_more(rule, label, known(ln_slopes(runs) - alone), UNSEEN, about=True))
+        used.append(runs)
+    arms = arms_of(evidence, "controls", "half-decay", "base", "double-decay")
+    if arms:
+        shared = set.intersection(*(set(arm.column("seed")) for arm in arms))
+        arms = [arm.take(np.flatnonzero(arm.table["seed"].isin(shared))) for arm in arms]
+        lines = [dict(zip(arm.column("seed"), ln_slopes(arm), strict=True)) for arm in arms]
+        x = np.log([arm.column("weight_decay")[0] for arm in arms])
+        exponents = [np.polyfit(x, [line[seed] for line in lines], 1)[0] - 1 for seed in sorted(shared)]
+        parts.append(no_more(rule, "exponent of lambda, less 1", known(exponents), UNSEEN, about=True, unit="number"))
+        used += arms
+    return Judged(parts, used=used, by_level=False)
+
+
+def _gradient_is_smaller_at_point_2(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-4."""
+
+    def after(saw_tooth: SawTooth, step: float) -> float:
+        near = (saw_tooth.step >= step) & (saw_tooth.step <= step + EPOCHS * saw_tooth.epoch)
+        return np.log(saw_tooth.effective_gradient[near]).mean() if near.any() else np.nan
+
+    parts, used = [], []
+    for label, runs in by_depth(evidence):
+        points = zip(saw_teeth(runs), *(runs.crossing(part, level)[0] for part in ("train", "val")), strict=True)
+        ratios = [np.nan if one is None else after(one, first) - after(one, second) for one, first, second in points]
+        parts.append(effect(rule, label, known(ratios), "runs there is no point 2"))
+        used.append(runs)
+    return Judged(parts, used=used)
+
+
+def _both_are_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-5."""
+
+    def both(runs: Runs) -> np.ndarray:
+        return np.isfinite(runs.crossing("val", level)[0]) & dips_often(runs)
+
+    parts, controls, used = [], [], []
+    for arm in ("no-norm", "no-decay"):
+        for runs in arms_of(evidence, "controls", arm) or ():
+            parts.append(most_do_not(rule, CONTROLS[arm], runs, both(runs)))
+            used.append(runs)
+    for arm in ("base", "batch-norm"):
+        for runs in arms_of(evidence, "controls", arm) or ():
+            controls.append(most(rule, f"{CONTROLS[arm]}: groks and dips", runs, both(runs)))
+    return Judged(parts, controls, used)
+
+
+def _regulariser_is_necessary(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-6."""
+    arms = [("controls", "no-decay", "SGD, LayerNorm, no decay"), ("typical", "no-decay", TYPICAL["no-decay"])]
+    parts, used = [], []
+    for name, arm, label in arms:
+        for runs in arms_of(evidence, name, arm) or ():
+            parts.append(most_do_not(rule, label, runs, np.isfinite(runs.crossing("val", level)[0])))
+            used.append(runs)
+    return Judged(parts, used=used)
+
+
+def _symmetry_and_lean_tokens_help(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-7."""
+
+    def success(runs: Runs) -> np.ndarray:
+        return np.isfinite(runs.crossing("val", level)[0]).astype(np.float64)
+
+    def spread(runs: Runs) -> np.ndarray:
+        curve, point_2 = runs.curve("val_accuracy"), runs.crossing("val", level)[0]
+        after = [row[(runs.step >= begun)] for row, begun in zip(curve, point_2, strict=True)]
+        return np.array([values.std() if len(values) else np.nan for values in after], np.float64)
+
+    parts, used = [], []
+    for arm in ("operator", "difference"):
+        arms = arms_of(evidence, "controls", "base", arm)
+        if arms:
+            plain, other = paired(*arms)
+            parts.append(effect(rule, f"{CONTROLS[arm]}: success", success(plain) - success(other)))
+            noise = known(spread(other) - spread(plain))
+            parts.append(effect(rule, f"{CONTROLS[arm]}: spread", noise, "pairs one has no point 2"))
+            used += [plain, other]
+    return Judged(parts, used=used)
+
+
+def _extreme_fractions_do_not_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-8."""
+    parts, used = [], []
+    for runs in arms_of(evidence, "controls", "little-data") or ():
+        reached = runs.column("max_val_accuracy") >= 0.5
+        parts.append(most_do_not(rule, f"{CONTROLS['little-data']}: never generalises", runs, reached))
+        used.append(runs)
+    for runs in arms_of(evidence, "controls", "much-data") or ():
+        no_gap = np.isfinite(runs.crossing("val", level)[0]) & (runs.delay(level).most < GROKS_BY)
+        parts.append(majority(rule, f"{CONTROLS['much-data']}: no gap", no_gap))
+        used.append(runs)
+    return Judged(parts, used=used)
+
+
+def _dips_lift_validation(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-9."""
+    parts, used = [], []
+    for label, runs in by_depth(evidence):
+        values = []
+        for one, point_2 in zip(saw_teeth(runs), runs.crossing("val", level)[0], strict=True):
+            if one is None:
+                values.append(np.nan)
+            else:
+                before = one.dipping[one.step <= point_2]
+                values.append(one.excess(one.val_jumps(point_2), before))
+        parts.append(effect(rule, label, known(values), "runs validation accuracy did not jump before point 2"))
+        used.append(runs)
+    return Judged(parts, used=used)
+
+
+def _effective_statistics_tell_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    """PERIODIC-10."""
+    parts, used = [], []
+    for label, runs in by_depth(evidence):
+
+        def excess(which: str, runs=runs) -> np.ndarray:
+            return of_each(runs, lambda one: one.excess(one.dips.start, one.during(getattr(one, which))))
+
+        gradient = excess("bursts") - excess("raw_bursts")
+        rate = excess("falls") - excess("growths")
+        changes = of_each(runs, lambda one: one.excess(one.raw_bursts.start, one.during(one.growths)))
+        parts.append(effect(rule, f"{label}: effective gradient less gradient", known(gradient), UNSEEN))
+        parts.append(effect(rule, f"{label}: effective learning rate less norm", known(rate), UNSEEN))
+        parts.append(effect(rule, f"{label}: jumps of the gradient change the norm", known(changes), UNSEEN))
+        used.append(runs)
+    return Judged(parts, used=used, by_level=False)
+
+
+CLAIMS = {
+    "PERIODIC-1": _grok_and_behave_periodically,
+    "PERIODIC-2": _dips_come_with_jumps,
+    "PERIODIC-3": _decay_drives_the_saw_tooth,
+    "PERIODIC-4": _gradient_is_smaller_at_point_2,
+    "PERIODIC-5": _both_are_needed,
+    "PERIODIC-6": _regulariser_is_necessary,
+    "PERIODIC-7": _symmetry_and_lean_tokens_help,
+    "PERIODIC-8": _extreme_fractions_do_not_grok,
+    "PERIODIC-9": _dips_lift_validation,
+    "PERIODIC-10": _effective_statistics_tell_more,
+}
+"""Each claim's function."""
