@@ -22,6 +22,13 @@ NORMS = {
 
 TYPICAL = {"decay": "AdamW, decay 1", "no-decay": "AdamW, no decay"}
 
+INVARIANCE = {
+    "pre": "norms before branches, inside the MLP, before the output",
+    "post": "norms after residual sums and inside the MLP",
+    "none": "no norms",
+}
+"""Networks whose scale-invariant weights are looked for."""
+
 GROUPS = {
     "embedding": "embedding",
     "position": "positions",

@@ -12,7 +12,6 @@ from grokjax.claims.runs import Runs, paired
 from grokjax.claims.verdicts import Part, effect, majority, no_more
 from grokjax.experiments.melnik.arms import CONTROLS, NORMS, TYPICAL
 from grokjax.experiments.melnik.saw_tooth import EPOCHS, LEAST_DIPS, SawTooth, of_run
-from grokjax.results import median
 
 UNSEEN = "runs there was nothing to compare, or no even evaluations after point 1"
 TOO_EARLY = "runs it did not happen within a budget smaller than the claim's"

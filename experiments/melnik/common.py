@@ -1,8 +1,9 @@
 """What the experiments of this study share: the scale-invariant decoder, its optimizer, what is measured.
 
-The paper names the norms' places and no more, so the rest is ours: norms before each branch, inside each MLP between its
-first matrix and the ReLU, and before the output, without affine parameters, eps 1e-5; learned positions, since a fixed
-position added to an embedding would keep the embedding from being scale-invariant; all initial weights N(0, 1)/sqrt(d).
+The paper names the norms' places and no more, so the rest is ours: norms before each branch, inside each MLP between
+its first matrix and the ReLU, and before the output, without affine parameters, eps 1e-5; learned positions, since a
+fixed position added to an embedding would keep the embedding from being scale-invariant; initial weights
+N(0, 1)/sqrt(d).
 """
 
 import grokjax as gj
@@ -25,8 +26,8 @@ SCALE_INVARIANT = gj.Config(
     eval_at="every:16",
     metrics=(*METRICS, "invariant_norms"),
 )
-"""x+y mod 97 without operator and '='; an epoch is 8 updates, an evaluation every second epoch. It costs as much as five
-updates; with one in each epoch a third of the time would go to evaluations."""
+"""x+y mod 97 without operator and '='; an epoch is 8 updates. A run is evaluated every second epoch: it costs
+as much as five updates, so one in each epoch would take 40 % of the time."""
 
 SMALL = dict(
     modulus=31,
@@ -37,4 +38,4 @@ SMALL = dict(
     steps=15_000,
     eval_at="every:18",
 )
-"""What quick presets change: an epoch is 9 updates, and a period a fifth as long, since decay is five times as strong."""
+"""What quick presets change: an epoch is 9 updates, and periods are shorter, since decay is five times as strong."""

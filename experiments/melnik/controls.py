@@ -1,4 +1,4 @@
-"""What periodic behaviour needs: no norm, BatchNorm, no decay, other decays, little and much data, other inputs and tasks.
+"""What periodic behaviour needs: norms, decay and its strength, amounts of data, lean inputs, a symmetric operation.
 
 Claims: PERIODIC-3, PERIODIC-5, PERIODIC-6, PERIODIC-7, PERIODIC-8. Source: Melnik, Yuzhakov and Vetrov, whose text
 makes these claims without figures; the arms are ours. Each differs from the first, the one-layer network of

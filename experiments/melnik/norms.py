@@ -1,4 +1,4 @@
-"""Where the norms of the scale-invariant network stand, and whether they are affine: accuracy and effective learning rate.
+"""Where the norms stand, and whether they are affine: accuracy and effective learning rate.
 
 Claim: PERIODIC-1, of which these are controls. Source: Melnik, Yuzhakov and Vetrov name the places of LayerNorm (before
 attention, before the MLP, inside it, before the output) and not whether they have affine parameters or normalise the
