@@ -43,3 +43,6 @@ GROUPS = {
     "all": "all weights",
 }
 """Weights that are scaled together: a kind of matrix in all layers, or several kinds."""
+
+PLANES = ("declared", "all")
+"""The groups along whose rays and circles the loss is measured."""

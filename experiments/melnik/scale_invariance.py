@@ -6,7 +6,7 @@ plane of the picture, which the paper draws by hand, are ours.
 
 Each run is measured at its first and last parameters: the change of log p(y|x), a root mean square over all rows and
 classes, when a group of weights is doubled and when it is moved at random by as much; the training loss in the plane
-spanned by the trained scale-invariant weights and a random direction of the same size, everything else kept.
+spanned by trained weights and a random direction, of the scale-invariant weights with the others kept, and of all.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import xarray as xr
 
 from grokjax.analysis.invariance import scaling
 from grokjax.cli import run
-from grokjax.experiments.melnik.arms import GROUPS, INVARIANCE
+from grokjax.experiments.melnik.arms import GROUPS, INVARIANCE, PLANES
 from grokjax.experiments.melnik.common import METRICS, SCALE_INVARIANT, SMALL
 from grokjax.live import LiveRun
 from grokjax.metrics import paths
@@ -28,10 +28,10 @@ from grokjax.study import Arm, Experiment, Preset, sizes
 ROWS = 256
 """Of the table, on which log p(y|x) is compared."""
 
-RADIUS = np.array([0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0])
+RADIUS = 2.0 ** np.arange(-1.5, 2.0, 0.5)
 """Of a circle, in units of the trained weights' norm."""
 
-ANGLE = np.linspace(-np.pi, np.pi, 33)
+ANGLE = np.linspace(-np.pi, np.pi, 25)
 """From the trained weights, in radians."""
 
 
@@ -61,9 +61,8 @@ def invariance(one: LiveRun) -> xr.Dataset:
     return xr.Dataset({name: ("group", array) for name, array in values.items()})
 
 
-def plane(one: LiveRun) -> xr.Dataset:
-    """[radius, angle]: training loss where the declared weights are r (cos(phi) theta + sin(phi) v), |v| = |theta|."""
-    chosen = one.model.scale_invariant
+def plane(one: LiveRun, chosen: Sequence[str]) -> list[list[float]]:
+    """[radius, angle]: training loss where some weights are r (cos(phi) theta + sin(phi) v), v random and as long."""
     tensors, structure = paths(one.params), jax.tree.structure(one.params)
     here = {name: np.asarray(tensors[name], np.float64) for name in chosen}
     rng = np.random.default_rng(0)
@@ -78,14 +77,16 @@ def plane(one: LiveRun) -> xr.Dataset:
         leaves = [np.asarray(moved.get(name, leaf), np.float32) for name, leaf in tensors.items()]
         return float(one.loss(jax.tree.unflatten(structure, leaves)))
 
-    loss = [[at(radius, angle) if chosen else np.nan for angle in ANGLE] for radius in RADIUS]
-    return xr.Dataset({"plane_loss": (("radius", "angle"), loss)}, {"radius": RADIUS, "angle": ANGLE})
+    return [[at(radius, angle) if chosen else np.nan for angle in ANGLE] for radius in RADIUS]
 
 
 def measure(snapshots: Sequence[LiveRun]) -> xr.Dataset:
-    """Of one run, `invariance` at its first and last parameters and the `plane` of the last."""
-    ends = [snapshots[0], snapshots[-1]]
-    return xr.concat([invariance(one) for one in ends], "moment").merge(plane(snapshots[-1]))
+    """Of one run, `invariance` at its first and last parameters and, at the last, two planes of the loss."""
+    found = xr.concat([invariance(one) for one in (snapshots[0], snapshots[-1])], "moment")
+    last = snapshots[-1]
+    losses = [plane(last, groups_of(last.model, last.params)[name]) for name in PLANES]
+    dims = ("plane", "radius", "angle")
+    return found.assign(plane_loss=(dims, losses)).assign_coords(radius=RADIUS, angle=ANGLE)
 
 
 PLACES = {"pre": ("pre", True), "post": ("post", True), "none": ("none", False)}
