@@ -23,16 +23,15 @@ def saw_teeth(runs: Runs) -> list[SawTooth | None]:
     """Each run from point 1 on; None of one that never got there."""
     names = ("train_mode_accuracy", "val_accuracy", "weight_norm", "gradient_norm")
     curves = {name: runs.curve(name) for name in names}
-    columns = ("learning_rate", "weight_decay", "steps_per_epoch", "last_step")
-    eta, decay, epoch, last = (runs.column(name) for name in columns)
-    point_1 = runs.crossing("train", 99)[0]
+    columns = (runs.column(name) for name in ("last_step", "learning_rate", "weight_decay", "steps_per_epoch"))
+    numbers = zip(runs.crossing("train", 99)[0], *columns, strict=True)
     return [
-        of_run(runs.step, {n: c[i] for n, c in curves.items()}, point_1[i], last[i], eta[i], decay[i], epoch[i])
-        for i in range(len(runs))
+        of_run(runs.step, {name: curve[i] for name, curve in curves.items()}, *map(float, of_one))
+        for i, of_one in enumerate(numbers)
     ]
 
 
-def known(values: Sequence[float]) -> Between:
+def known(values: Sequence[float] | np.ndarray) -> Between:
     """Values of which NaN is not known."""
     values = np.asarray(values, np.float64)
     return Between(np.where(np.isnan(values), -np.inf, values), np.where(np.isnan(values), np.inf, values))
