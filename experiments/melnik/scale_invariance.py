@@ -31,7 +31,7 @@ ROWS = 256
 RADIUS = 2.0 ** np.arange(-1.5, 2.0, 0.5)
 """Of a circle, in units of the trained weights' norm."""
 
-ANGLE = np.linspace(-np.pi, np.pi, 25)
+ANGLE = np.linspace(-np.pi, np.pi, 17)
 """From the trained weights, in radians."""
 
 
