@@ -16,6 +16,7 @@ from grokjax.experiments.melnik.saw_tooth import SawTooth, of_run
 from grokjax.plot.panels import count, sheet
 
 TRAIN, VAL, OTHER, MARK = gj.plot.COLORS["train"], gj.plot.COLORS["val"], "#000000", "#CC79A7"
+ALONE = "#009E73"
 BAND = "#E3E3E3"
 
 
@@ -91,7 +92,7 @@ def effective_rate(ax: Axes, found: Sequence[Line]) -> None:
         _marked(ax, teeth, teeth.effective_rate, teeth.falls)
         _alone(ax, teeth, first)
     ax.set_yscale("log")
-    ax.set_ylabel(r"effective learning rate $\eta/|\theta|^2$")
+    ax.set_ylabel("effective learning\nrate $\\eta/|\\theta|^2$")
 
 
 def effective_gradient(ax: Axes, found: Sequence[Line]) -> None:
@@ -101,7 +102,7 @@ def effective_gradient(ax: Axes, found: Sequence[Line]) -> None:
     if (teeth := found[0].saw_tooth) is not None:
         _marked(ax, teeth, teeth.effective_gradient, teeth.bursts)
     ax.set_yscale("log")
-    ax.set_ylabel(r"effective gradient $|g|\,|\theta|$")
+    ax.set_ylabel("effective\ngradient $|g|\\,|\\theta|$")
 
 
 def weight_norm(ax: Axes, found: Sequence[Line]) -> None:
@@ -163,7 +164,7 @@ def _alone(ax: Axes, teeth: SawTooth, line: Line) -> None:
     start, stop = teeth.step[between.start[longest]], teeth.step[between.stop[longest]]
     grown = np.exp(decay_slope(line.learning_rate, line.weight_decay) * (stop - start))
     begun = teeth.effective_rate[between.start[longest]]
-    ax.plot(np.array([start, stop]) / teeth.epoch, [begun, begun * grown], color=VAL, ls="--", lw=1.4, zorder=6)
+    ax.plot(np.array([start, stop]) / teeth.epoch, [begun, begun * grown], color=ALONE, ls="--", lw=1.4, zorder=6)
 
 
 def _dips(ax: Axes, line: Line) -> None:
@@ -192,5 +193,5 @@ def _legend(figure: Figure, panels: Sequence) -> None:
         Line2D([], [], color=MARK, marker="v", ls="", ms=4, label="its jumps begin"),
     ]
     if effective_rate in panels:
-        handles.append(Line2D([], [], color=VAL, ls="--", lw=1.4, label="growth by decay alone"))
+        handles.append(Line2D([], [], color=ALONE, ls="--", lw=1.4, label="growth by decay alone"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
