@@ -3,6 +3,10 @@
 Claims: PERIODIC-3, PERIODIC-5, PERIODIC-6, PERIODIC-7, PERIODIC-8. Source: Melnik, Yuzhakov and Vetrov, whose text
 makes these claims without figures; the arms are ours. Each differs from the first, the one-layer network of
 `periodicity`, in one thing; without norms the learning rate is tuned besides, or it would not train alike.
+
+Pilots without norms (modulus 31, width 64, fraction .6, batches of 64, decay .005, seed 100, 6,000 steps): rate .03
+did not memorise; .1 did after 2,808 steps and ended at 97 % validation; .3 after 1,206, and lost it again; 1 did not
+memorise. So the rate is .1 without norms too. It was not tuned at modulus 97.
 """
 
 import dataclasses
