@@ -248,6 +248,11 @@ def _effective_statistics_tell_more(evidence: Evidence, rule: Rule, level: int) 
     return Judged(parts, used=used, by_level=False)
 
 
+def on_recorded_numbers(rule: Rule) -> list[Part]:
+    """The source recorded no numbers that decide a claim."""
+    return []
+
+
 CLAIMS = {
     "PERIODIC-1": _grok_and_behave_periodically,
     "PERIODIC-2": _dips_come_with_jumps,
