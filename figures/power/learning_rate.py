@@ -20,11 +20,12 @@ def draw(grid):
         highest = cell["max_val_accuracy"].transpose("learning_rate", ...).values.reshape(len(rates), -1)
         top.plot(rates, highest, "o", color=COLOR, ms=4, mew=0, alpha=0.6)
         top.plot(rates, results.median(highest, -1), color=COLOR, lw=1.8)
-        top.set_xscale("log")
         top.set(xlabel="learning rate", ylabel="highest validation accuracy")
         gj.plot.percent_axis(top, "y")
         gj.plot.crossings(cell, "learning_rate", bottom)
-        bottom.set_xscale("log")
+        for ax in (top, bottom):
+            ax.set_xlim(rates.min() / 1.5, rates.max() * 1.5)  # first, for an empty panel has limits that no log has
+            ax.set_xscale("log")
         top.set_title(f"{label} ({bottom.get_title()})")
         bottom.set_title("")
         if cell is not found[-1][2]:
