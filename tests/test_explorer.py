@@ -162,7 +162,7 @@ def test_the_command_writes_a_page_beside_the_result_or_says_in_a_sentence_what_
     for arguments, said in {
         (): "No result is named",
         ("none.npz",): "There is no result file none.npz",
-        ("pku/wdth",): "Did you mean pku/width?",
+        ("pku/wdth",): "Did you mean pku/width",
         ("mine.npz", "--out=mine.png"): "does not end in .html",
         ("mine.npz", "--preset=quick"): "is of an experiment",
         ("mine.npz", "more.npz"): "2 results are named",
