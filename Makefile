@@ -11,7 +11,7 @@ demo: $(VENV)/demo.stamp ## a real sweep and its figure
 	$(BIN)/grokjax draw demo/quickstart
 
 test: lint ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 figures: $(VENV)/demo.stamp ## every figure, REPORT.md and the studies' pages, from the reference results, without training
 	$(BIN)/grokjax report --folder=results/reference --draw --readme=README.md
