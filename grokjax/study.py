@@ -47,8 +47,16 @@ class Preset:
     snapshots: int = 0
     search: str = ""
 
-    def but(self, *, size: str, arms: Sequence[Arm] | None = None, **values: Any) -> "Preset":
-        """The preset at another size: a single value sets all runs, several make an axis."""
+    def but(
+        self, *, size: str, arms: Sequence[Arm] | None = None, search: str | None = None, **values: Any
+    ) -> "Preset":
+        """The preset at another size: a single value sets all runs, several make an axis.
+
+        Args:
+          size: of the new preset.
+          arms, search: in place of this preset's; None: the same.
+          **values: settings by name.
+        """
         owners = (self.config, self.config.task, self.config.model, self.config.optimizer)
         own = {name for owner in owners for name in settings(owner)}  # an arm's model may have others
         single = {name: value for name, value in values.items() if not several(value) and name in own}
@@ -56,7 +64,13 @@ class Preset:
         zipped = tuple(group for group in self.zipped if not set(group) & set(values))
         arms = self.arms if arms is None else tuple(arms)
         return dataclasses.replace(
-            self, config=configured(self.config, single), axes=axes, arms=arms, zipped=zipped, size=size
+            self,
+            config=configured(self.config, single),
+            axes=axes,
+            arms=arms,
+            zipped=zipped,
+            size=size,
+            search=self.search if search is None else search,
         )
 
     @property

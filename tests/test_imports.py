@@ -14,6 +14,7 @@ MAY = {
     "messages": set(),
     "config": set(),
     "source": set(),
+    "webpage": set(),
     "catalogue": {"config"},
     "tasks": {"config"},
     "losses": {"config"},
@@ -28,8 +29,8 @@ MAY = {
     "measuring": {"messages", "results", "live", "sweeps"},
     "study": {"catalogue", "config", "sweeps", "measuring"},
     "plot": {"results", "analysis"},
-    "explorer": {"results", "analysis", "plot"},
-    "claims": {"catalogue", "config", "results", "analysis"},
+    "explorer": {"results", "analysis", "plot", "webpage"},
+    "claims": {"catalogue", "config", "results", "analysis", "webpage"},
     "cli": {
         "catalogue",
         "config",

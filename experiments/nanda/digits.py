@@ -14,7 +14,7 @@ of the tens at 480 to 600.
 
 import grokjax as gj
 from grokjax.cli import run
-from grokjax.experiments.nanda.sequences import ADDER
+from grokjax.experiments.nanda.sequences import ADDER, finite_and_endless
 from grokjax.study import Arm, Experiment, Preset
 
 CONFIG = gj.Config(
@@ -34,13 +34,12 @@ def arms(rows: int, steps: int, endless_steps: int) -> tuple[Arm, ...]:
       rows: that finite data have.
       steps, endless_steps: on finite and on endless data.
     """
-    finite = dict(batch_rule="full", train_rows=rows, loss_dtype="float64", steps=steps)
-    endless = dict(batch_rule="stream", train_rows=rows, loss_dtype="float32", steps=endless_steps)
+    finite = dict(batch_rule="full", loss_dtype="float64", steps=steps)
+    endless = dict(loss_dtype="float32", steps=endless_steps)
+    carried, plain = dict(carry=True), dict(carry=False)
     return (
-        Arm("finite", f"{rows} sums", finite | dict(carry=True)),
-        Arm("endless", "endless sums", endless | dict(carry=True)),
-        Arm("finite-no-carry", f"{rows} sums, no carry", finite | dict(carry=False)),
-        Arm("endless-no-carry", "endless sums, no carry", endless | dict(carry=False)),
+        *finite_and_endless("sums", rows, finite | carried, endless | carried),
+        *finite_and_endless("sums", rows, finite | plain, endless | plain, "-no-carry", ", no carry"),
     )
 
 

@@ -14,7 +14,7 @@ and fewer sequences, and more steps, in quick.
 
 import grokjax as gj
 from grokjax.cli import run
-from grokjax.experiments.nanda.sequences import ADAMW, ATTENTION_ONLY
+from grokjax.experiments.nanda.sequences import ADAMW, ATTENTION_ONLY, finite_and_endless
 from grokjax.study import Arm, Experiment, Preset
 
 CONFIG = gj.Config(
@@ -34,10 +34,8 @@ def arms(rows: int, steps: int, endless_steps: int) -> tuple[Arm, ...]:
       rows: that finite data have.
       steps, endless_steps: on finite and on endless data.
     """
-    return (
-        Arm("finite", f"{rows} sequences", dict(batch_rule="shuffled", train_rows=rows, steps=steps)),
-        Arm("endless", "endless sequences", dict(batch_rule="stream", train_rows=rows, steps=endless_steps)),
-    )
+    finite = dict(batch_rule="shuffled", steps=steps)
+    return finite_and_endless("sequences", rows, finite, dict(steps=endless_steps))
 
 
 PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(512, 100_000, 6000)).but(

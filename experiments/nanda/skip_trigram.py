@@ -1,4 +1,4 @@
-"""Ten skip trigrams, from 512 rows and from endless ones: the loss of each trigram and their total over steps.
+"""Ten skip trigrams, from 60 rows and from endless ones: the loss of each trigram and their total over steps.
 
 Claims: NANDA-10, NANDA-14 (see REPORT.md). Source: the NANDA study's appendix on phase changes in other tasks: a
 trigram is a first token somewhere in the row, whatever lies between, and '=', after which its answer is due; one layer
@@ -13,7 +13,7 @@ hardly among them. Quick and the study's own size have 60.
 
 import grokjax as gj
 from grokjax.cli import run
-from grokjax.experiments.nanda.sequences import ADAMW, ATTENTION_ONLY
+from grokjax.experiments.nanda.sequences import ADAMW, ATTENTION_ONLY, finite_and_endless
 from grokjax.study import Arm, Experiment, Preset
 
 CONFIG = gj.Config(
@@ -33,10 +33,8 @@ def arms(rows: int, steps: int, endless_steps: int) -> tuple[Arm, ...]:
       rows: that finite data have.
       steps, endless_steps: on finite and on endless data.
     """
-    return (
-        Arm("finite", f"{rows} rows", dict(batch_rule="full", train_rows=rows, steps=steps)),
-        Arm("endless", "endless rows", dict(batch_rule="stream", train_rows=rows, steps=endless_steps)),
-    )
+    finite = dict(batch_rule="full", steps=steps)
+    return finite_and_endless("rows", rows, finite, dict(steps=endless_steps))
 
 
 PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(60, 20_000, 2000)).but(

@@ -11,8 +11,6 @@ figure shows those that ran. A run ends once validation accuracy has held 99 %.
 Pilots: those of S4 that `common.py` tells of, and those of `division`. In quick S4 is there for the comparison alone.
 """
 
-import dataclasses
-
 from grokjax.cli import run
 from grokjax.experiments.power.arms import MODULAR, PERMUTATIONS, SAME
 from grokjax.experiments.power.common import LEAN, SHORT, SMALL, WRITTEN
@@ -36,19 +34,17 @@ FRACTIONS = [round(0.05 * i, 2) for i in range(1, 20)]
 PAPER = Preset(CONFIG, axes={"train_fraction": FRACTIONS, "seed": range(3)}, arms=arms(97, 5, WRITTEN)).but(
     **SHORT, size="the source's whole grid and two more operations, three seeds"
 )
-QUICK = dataclasses.replace(
-    PAPER.but(
-        **{name: value for name, value in SMALL.items() if name not in LEAN},
-        arms=arms(23, 4, LEAN),
-        train_fraction=[0.3, 0.45, 0.6, 0.75, 0.9],
-        seed=range(1),
-        steps=4_000,
-        size=(
-            "modulus 23 and S4, five fractions of which three are trained at most, lean rows, width 64, one seed, up "
-            "to 4,000 steps"
-        ),
-    ),
+QUICK = PAPER.but(
+    **{name: value for name, value in SMALL.items() if name not in LEAN},
+    arms=arms(23, 4, LEAN),
     search="train_fraction",
+    train_fraction=[0.3, 0.45, 0.6, 0.75, 0.9],
+    seed=range(1),
+    steps=4_000,
+    size=(
+        "modulus 23 and S4, five fractions of which three are trained at most, lean rows, width 64, one seed, up "
+        "to 4,000 steps"
+    ),
 )
 
 EXPERIMENT = Experiment(
@@ -57,12 +53,13 @@ EXPERIMENT = Experiment(
     presets={
         "quick": QUICK,
         "small": QUICK.but(seed=range(6), size="the same with six seeds, for verdicts"),
-        "part": dataclasses.replace(
-            PAPER.but(seed=range(1), size="the source's grid bisected, one seed; --num_seeds=3 is the source's"),
+        "part": PAPER.but(
+            seed=range(1),
             search="train_fraction",
+            size="the source's grid bisected, one seed; --num_seeds=3 is the source's",
         ),
         "paper": PAPER,
-        "claim": dataclasses.replace(PAPER.but(seed=range(10), size="bisected, ten seeds"), search="train_fraction"),
+        "claim": PAPER.but(seed=range(10), search="train_fraction", size="bisected, ten seeds"),
     },
 )
 

@@ -20,7 +20,8 @@ FRACTIONS = [round(0.05 * i, 2) for i in range(5, 20)]
 PAPER = Preset(
     S5, axes={"outliers": [0, 10, 100, 1000, 2000, 3000], "train_fraction": FRACTIONS, "seed": range(3)}
 ).but(**SHORT, size="S5, the source's numbers of outliers, fractions .25 to .95 by .05, three seeds")
-QUICK = dataclasses.replace(PAPER, config=QUOTIENTS, search="train_fraction").but(
+QUICK = dataclasses.replace(PAPER, config=QUOTIENTS).but(
+    search="train_fraction",
     outliers=[0, 1, 6, 64, 129, 194],
     train_fraction=[0.5, 0.6, 0.7, 0.8, 0.9],
     seed=range(1),
@@ -37,9 +38,9 @@ EXPERIMENT = Experiment(
     presets={
         "quick": QUICK,
         "small": QUICK.but(seed=range(6), size="the same with six seeds, for verdicts"),
-        "part": dataclasses.replace(PAPER.but(seed=range(1), size="S5 bisected, one seed"), search="train_fraction"),
+        "part": PAPER.but(seed=range(1), search="train_fraction", size="S5 bisected, one seed"),
         "paper": PAPER,
-        "claim": dataclasses.replace(PAPER.but(seed=range(10), size="bisected, ten seeds"), search="train_fraction"),
+        "claim": PAPER.but(seed=range(10), search="train_fraction", size="bisected, ten seeds"),
     },
 )
 

@@ -49,7 +49,8 @@ FRACTIONS = [round(0.05 * i, 2) for i in range(1, 20)]
 PAPER = Preset(S5, axes={"train_fraction": FRACTIONS, "seed": range(3)}, arms=ARMS).but(
     **SHORT, size="S5, the whole grid, three seeds"
 )
-QUICK = dataclasses.replace(PAPER, config=QUOTIENTS, search="train_fraction").but(
+QUICK = dataclasses.replace(PAPER, config=QUOTIENTS).but(
+    search="train_fraction",
     train_fraction=[0.5, 0.6, 0.7, 0.8, 0.9],
     seed=range(1),
     steps=5_500,
@@ -65,9 +66,9 @@ EXPERIMENT = Experiment(
     presets={
         "quick": QUICK,
         "small": QUICK.but(seed=range(6), size="the same with six seeds, for verdicts"),
-        "part": dataclasses.replace(PAPER.but(seed=range(1), size="S5 bisected, one seed"), search="train_fraction"),
+        "part": PAPER.but(seed=range(1), search="train_fraction", size="S5 bisected, one seed"),
         "paper": PAPER,
-        "claim": dataclasses.replace(PAPER.but(seed=range(10), size="bisected, ten seeds"), search="train_fraction"),
+        "claim": PAPER.but(seed=range(10), search="train_fraction", size="bisected, ten seeds"),
     },
     measure=sharpness_of,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from grokjax.cli import show
 from grokjax.experiments.huang.arms import alone
 from grokjax.figures.huang.points import by_seed, config_of, draw_points, final_accuracy, note_where_empty
-from grokjax.plot.panels import count, sheet, with_axis
+from grokjax.plot.panels import count, panel_grid, with_axis
 
 
 def draw(grid):
@@ -18,7 +18,7 @@ def draw(grid):
     modulus, widths = int(config_of(grid)["modulus"]), grid["width"].values
     rows = np.rint(by_seed(final_accuracy(grid, "train") * grid["num_train"], "width"))
     sizes = np.array([alone(int(width), modulus) for width in widths])
-    figure, ((ax,),) = sheet(1, 1, width=5.2, height=3.6)
+    figure, ((ax,),) = panel_grid(1, 1, width=5.2, height=3.6)
     draw_points(ax, sizes, rows, "#0072B2", "memorised", log=True)
     ax.axhline(modulus**2, color="#555555", lw=0.9, ls=":", label=f"all {modulus**2:,} rows")
     ax.axhline(modulus, color="#999999", lw=0.9, ls="--", label="right by chance")

@@ -11,7 +11,7 @@ from grokjax.analysis.critical_size import critical_size
 from grokjax.analysis.thresholds import least_reaching
 from grokjax.cli import show
 from grokjax.figures.huang.points import KINDS, MARKS, by_seed, draw_points, final_accuracy, note_where_empty
-from grokjax.plot.panels import count, sheet, with_axis
+from grokjax.plot.panels import count, panel_grid, with_axis
 from grokjax.plot.style import OTHERS, percent_axis
 
 
@@ -20,7 +20,7 @@ def draw(grid):
     grid = with_axis(with_axis(grid, "width"), "train_rows")
     final = final_accuracy(grid)
     widths, rows = grid["width"].values, grid["train_rows"].values
-    figure, (axes,) = sheet(1, 2, width=4.6, height=3.3)
+    figure, (axes,) = panel_grid(1, 2, width=4.6, height=3.3)
     for i, width in enumerate(widths):
         color, marker = OTHERS[i % len(OTHERS)], MARKS[i % len(MARKS)]
         draw_points(axes[0], rows, by_seed(final.sel(width=width), "train_rows"), color, f"{width}", marker)

@@ -12,14 +12,14 @@ from grokjax import results
 from grokjax.analysis.dynamics import of_grid
 from grokjax.cli import show
 from grokjax.figures.huang.points import KINDS
-from grokjax.plot.panels import arms, count, key, learning, sheet
+from grokjax.plot.panels import arms, count, learning, panel_grid, shared_legend
 from grokjax.plot.style import step_axis
 
 
 def draw(grid):
     """The figure."""
     cells = arms(grid)
-    figure, axes = sheet(2, len(cells), width=3.4, height=2.5)
+    figure, axes = panel_grid(2, len(cells), width=3.4, height=2.5)
     for column, (_, label, cell) in zip(axes.T, cells, strict=True):
         learning(column[0], cell, label)
         kinds = Counter(kind for kind in of_grid(cell).values.ravel().tolist() if kind)
@@ -33,7 +33,7 @@ def draw(grid):
             ax.set_ylim(top=top)
     for ax in axes[:, 1:].ravel():
         ax.set_ylabel("")
-    key(figure, any(cell["status"].size > 1 for *_, cell in cells))
+    shared_legend(figure, any(cell["status"].size > 1 for *_, cell in cells))
     return figure
 
 

@@ -14,7 +14,7 @@ from grokjax.analysis.dynamics import LABELS, final
 from grokjax.analysis.statistics import location
 from grokjax.analysis.u_shape import deepest_dip, u_shape
 from grokjax.experiments.huang.arms import mixed
-from grokjax.plot.panels import count, sheet, with_axis
+from grokjax.plot.panels import count, panel_grid, with_axis
 from grokjax.plot.style import OTHERS, percent_axis
 from grokjax.results import UNFINISHED
 
@@ -149,7 +149,7 @@ def draw_emergence(grid: xr.Dataset, by: str, called: Callable[..., str]) -> Fig
     sizes = np.array([mixed(width, modulus, layers) for layers, width in models])
     order = np.argsort(sizes)
     highest = grid["max_val_accuracy"].astype(float).where(grid["status"] != "not run")
-    figure, ((ax,),) = sheet(1, 1, width=6.0, height=3.8)
+    figure, ((ax,),) = panel_grid(1, 1, width=6.0, height=3.8)
     for i, value in enumerate(grid[by].values):
         values = by_seed(highest.sel({by: value}), "variant")[order]
         draw_points(ax, sizes[order], values, OTHERS[i], called(value), MARKS[i], log=True)

@@ -6,7 +6,7 @@ by Student's t.
 
 from grokjax.cli import show
 from grokjax.figures.huang.points import MARKS, by_seed, draw_points, final_accuracy, note_where_empty, told_of_u
-from grokjax.plot.panels import count, sheet, with_axis
+from grokjax.plot.panels import count, panel_grid, with_axis
 from grokjax.plot.style import OTHERS, percent_axis
 
 
@@ -14,7 +14,7 @@ def draw(grid):
     """The figure."""
     grid = with_axis(with_axis(grid, "width"), "operation")
     final, widths = final_accuracy(grid), grid["width"].values
-    figure, ((ax,),) = sheet(1, 1, width=5.6, height=3.6)
+    figure, ((ax,),) = panel_grid(1, 1, width=5.6, height=3.6)
     for i, operation in enumerate(grid["operation"].values):
         values = by_seed(final.sel(operation=operation), "width")
         name = "x+y" if operation == "add" else operation

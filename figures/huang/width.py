@@ -16,7 +16,7 @@ from grokjax.figures.huang.points import (
     note_where_empty,
     told_of_u,
 )
-from grokjax.plot.panels import along, count, sheet, with_axis
+from grokjax.plot.panels import along, count, panel_grid, with_axis
 from grokjax.plot.style import percent_axis
 
 
@@ -25,7 +25,7 @@ def draw(grid):
     grid = with_axis(with_axis(grid, "width"), "train_rows")
     final, kinds = final_accuracy(grid), of_grid(grid)
     rows = [where["train_rows"] for where in along(grid, "train_rows")]
-    figure, axes = sheet(2, len(rows), width=3.3, height=2.4)
+    figure, axes = panel_grid(2, len(rows), width=3.3, height=2.4)
     for (above, below), number in zip(axes.T, rows, strict=True):
         widths, values = grid["width"].values, by_seed(final.sel(train_rows=number), "width")
         draw_points(above, widths, values, "#D55E00", log=True)

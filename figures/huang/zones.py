@@ -12,7 +12,7 @@ from grokjax.analysis import critical_size as critical
 from grokjax.analysis.dynamics import LABELS, of_grid
 from grokjax.cli import show
 from grokjax.figures.huang.points import KINDS, by_seed, final_accuracy, kinds_key, note_where_empty
-from grokjax.plot.panels import count, sheet, with_axis
+from grokjax.plot.panels import count, panel_grid, with_axis
 
 BESIDE = ("capacity", "critical_size")
 
@@ -25,7 +25,7 @@ def draw(grid, capacity=None, critical_size=None):
     middles = (rows[1:] + rows[:-1]) / 2 if len(rows) > 1 else np.array([])
     reach = (rows[1] - rows[0], rows[-1] - rows[-2]) if len(rows) > 1 else (2, 2)
     edges = np.concatenate([[rows[0] - reach[0] / 2], middles, [rows[-1] + reach[1] / 2]])
-    figure, ((ax,),) = sheet(1, 1, width=6.0, height=4.0)
+    figure, ((ax,),) = panel_grid(1, 1, width=6.0, height=4.0)
     for i, width in enumerate(widths):
         for j, number in enumerate(rows):
             shown = kinds.sel(width=width, train_rows=number).values.ravel()

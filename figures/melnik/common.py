@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 import grokjax as gj
 from grokjax.analysis.effective import decay_slope, setting_of
 from grokjax.experiments.melnik.saw_tooth import SawTooth, of_run
-from grokjax.plot.panels import count, sheet
+from grokjax.plot.panels import count, panel_grid
 
 TRAIN, VAL, OTHER, MARK = gj.plot.COLORS["train"], gj.plot.COLORS["val"], "#000000", "#CC79A7"
 ALONE = "#009E73"
@@ -126,7 +126,7 @@ def draw_columns(cells: Sequence[tuple[str, xr.Dataset]], panels: Sequence, log:
     wrap = wrap or len(found)
     blocks = -(-len(found) // wrap)
     width = 5.2 if wrap <= 2 else 3.5
-    figure, axes = sheet(blocks * len(panels), wrap, width=width, height=2.0)
+    figure, axes = panel_grid(blocks * len(panels), wrap, width=width, height=2.0)
     for ax in axes.flat:
         ax.set_visible(False)
     for place, (title, cell, runs) in enumerate(found):

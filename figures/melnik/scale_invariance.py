@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 import grokjax as gj
 from grokjax.cli import show
 from grokjax.experiments.melnik.arms import GROUPS, PLANES
-from grokjax.plot.panels import arms, count, sheet
+from grokjax.plot.panels import arms, count, panel_grid
 
 RANDOM = "#BBBBBB"
 
@@ -20,7 +20,7 @@ RANDOM = "#BBBBBB"
 def draw(grid):
     """The figure."""
     found = arms(grid)
-    figure, axes = sheet(1 + len(PLANES), len(found), width=4.4, height=3.2)
+    figure, axes = panel_grid(1 + len(PLANES), len(found), width=4.4, height=3.2)
     for column, (_, label, cell) in enumerate(found):
         title = label.replace(" inside", "\ninside").replace(" and\n", "\nand ")
         axes[0, column].set_title(f"{title} ({count(cell)})", pad=18)

@@ -12,14 +12,14 @@ from grokjax.claims.runs import Runs
 from grokjax.cli import show
 from grokjax.experiments.nanda.times import below, evaluated_loss
 from grokjax.figures.nanda.shared import dots, modulus_of, nothing_yet
-from grokjax.plot.panels import count, sheet
+from grokjax.plot.panels import count, panel_grid
 from grokjax.plot.style import COLORS, EDGE
 
 
 def draw(grid):
     """The figure."""
     runs = Runs.of(grid)
-    figure, axes = sheet(1, 3, width=4.4, height=3.4)
+    figure, axes = panel_grid(1, 3, width=4.4, height=3.4)
     figure.suptitle(f"x+y mod {modulus_of(grid)}, {count(grid)}", fontsize=11)
     if not len(runs):
         for ax in axes[0]:

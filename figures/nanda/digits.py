@@ -10,13 +10,13 @@ from grokjax.cli import show
 from grokjax.experiments.nanda.transitions import guesses
 from grokjax.figures.nanda import lines
 from grokjax.plot import OTHERS
-from grokjax.plot.panels import sheet
+from grokjax.plot.panels import panel_grid
 
 
 def draw(grid):
     """The figure."""
     arms = lines.arms(grid)
-    figure, axes = sheet(2, len(arms), width=4.2, height=2.9)
+    figure, axes = panel_grid(2, len(arms), width=4.2, height=2.9)
     carries = []
     for (whole, single), (arm, label, cell) in zip(axes.T, arms, strict=True):
         carry, endless = bool(lines.setting(cell, "carry")), arm.startswith("endless")

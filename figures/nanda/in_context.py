@@ -12,7 +12,7 @@ from grokjax.cli import show
 from grokjax.experiments.nanda.transitions import score_and_window, stretches
 from grokjax.figures.nanda import lines
 from grokjax.plot import EDGE, OTHERS, step_axis
-from grokjax.plot.panels import along, count, sheet, with_axis
+from grokjax.plot.panels import along, count, panel_grid, with_axis
 
 
 def draw(grid):
@@ -21,7 +21,7 @@ def draw(grid):
     cells = [
         (int(where["num_layers"]), grid.sel(num_layers=[where["num_layers"]])) for where in along(grid, "num_layers")
     ]
-    figure, axes = sheet(1, len(cells) + 1, width=3.7, height=3.2)
+    figure, axes = panel_grid(1, len(cells) + 1, width=3.7, height=3.2)
     shown = [0.0]
     for i, (ax, (layers, cell)) in enumerate(zip(axes[0], cells, strict=False)):
         step, curves = _losses(cell)

@@ -11,14 +11,14 @@ from grokjax.cli import show
 from grokjax.experiments.nanda.transitions import GENERALISED, MEMORISED, first_below
 from grokjax.figures.nanda import lines
 from grokjax.plot import COLORS, time_axis
-from grokjax.plot.panels import along, count, sheet
+from grokjax.plot.panels import along, count, panel_grid
 from grokjax.results import filled, median
 
 
 def draw(grid):
     """The figure."""
     cells = [grid.sel({n: [v] for n, v in where.items()}) for where in along(grid, "train_rows")]
-    figure, axes = sheet(1, len(cells) + 1, width=3.6, height=3.2)
+    figure, axes = panel_grid(1, len(cells) + 1, width=3.6, height=3.2)
     times(axes[0, 0], cells)
     for ax, cell in zip(axes[0, 1:], cells, strict=True):
         lines.losses(ax, cell, f"{_rows(cell)} sums", endless=False)

@@ -9,7 +9,7 @@ import numpy as np
 import grokjax as gj
 from grokjax.cli import show
 from grokjax.figures.nanda.shared import modulus_of
-from grokjax.plot.panels import along, count, key, learning, sheet, with_axis
+from grokjax.plot.panels import along, count, learning, panel_grid, shared_legend, with_axis
 from grokjax.plot.style import EDGE, OTHERS
 
 
@@ -17,7 +17,7 @@ def draw(grid):
     """The figure."""
     grid = with_axis(with_axis(grid, "loss_dtype"), "weight_decay")
     cells = along(grid, "weight_decay", "loss_dtype")
-    figure, axes = sheet(4, len(cells), width=3.4, height=2.4)
+    figure, axes = panel_grid(4, len(cells), width=3.4, height=2.4)
     for column, where in zip(axes.T, cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
         told = f"decay {where['weight_decay']:g}, {where['loss_dtype']}"
@@ -40,7 +40,7 @@ def draw(grid):
         for ax in row:
             ax.set_ylim(low, high)
     look = dict(color=EDGE, ls=":", lw=1.2)
-    key(figure, grid.sizes.get("seed", 1) > 1, ("early stopping", look))
+    shared_legend(figure, grid.sizes.get("seed", 1) > 1, ("early stopping", look))
     figure.suptitle(f"x+y mod {modulus_of(grid)}, {count(grid)}", fontsize=11)
     return figure
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from grokjax.cli import show
 from grokjax.figures.nanda import lines
-from grokjax.plot.panels import sheet
+from grokjax.plot.panels import panel_grid
 
 
 def draw(grid):
     """The figure."""
     arms = lines.arms(grid)
-    figure, axes = sheet(1, len(arms), width=4.6, height=3.2)
+    figure, axes = panel_grid(1, len(arms), width=4.6, height=3.2)
     for ax, (arm, label, cell) in zip(axes[0], arms, strict=True):
         lines.losses(ax, cell, label, arm == "endless")
         lines.guessing(ax, np.log(lines.setting(cell, "vocabulary")))

@@ -10,13 +10,13 @@ import numpy as np
 from grokjax.cli import show
 from grokjax.experiments.nanda.transitions import frequencies
 from grokjax.figures.nanda import lines
-from grokjax.plot.panels import sheet
+from grokjax.plot.panels import panel_grid
 
 
 def draw(grid):
     """The figure."""
     arms = lines.arms(grid)
-    figure, axes = sheet(2, len(arms), width=4.8, height=2.9)
+    figure, axes = panel_grid(2, len(arms), width=4.8, height=2.9)
     for (whole, single), (arm, label, cell) in zip(axes.T, arms, strict=True):
         endless = arm == "endless"
         often = frequencies(int(lines.setting(cell, "num_trigrams")), float(lines.setting(cell, "exponent")))

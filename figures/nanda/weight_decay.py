@@ -11,14 +11,14 @@ import grokjax as gj
 from grokjax.claims.runs import Runs
 from grokjax.cli import show
 from grokjax.figures.nanda.shared import dots, modulus_of, nothing_yet
-from grokjax.plot.panels import count, own_ticks, sheet
+from grokjax.plot.panels import count, own_ticks, panel_grid
 from grokjax.plot.style import COLORS, EDGE
 
 
 def draw(grid):
     """The figure."""
     runs = Runs.of(grid)
-    figure, axes = sheet(1, 2, width=5.2, height=3.6, margin=1.2)
+    figure, axes = panel_grid(1, 2, width=5.2, height=3.6, margin=1.2)
     left, right = axes[0]
     times(left, runs) if len(runs) else nothing_yet(left)
     gj.plot.curves(grid, right, by="weight_decay" if "weight_decay" in grid.dims else None)

@@ -6,7 +6,7 @@ ones included.
 """
 
 from grokjax.cli import show
-from grokjax.plot.panels import LEGEND, along, arrivals, count, key, learning, sheet, with_axis
+from grokjax.plot.panels import LEGEND, along, arrivals, count, learning, panel_grid, shared_legend, with_axis
 
 
 def draw(grid):
@@ -14,7 +14,7 @@ def draw(grid):
     grid = with_axis(with_axis(grid, "modulus"), "train_fraction")
     moduli = [where["modulus"] for where in along(grid, "modulus")]
     fractions = [where["train_fraction"] for where in along(grid, "train_fraction")]
-    figure, axes = sheet(2 * len(moduli), len(fractions) + 1, margin=LEGEND)
+    figure, axes = panel_grid(2 * len(moduli), len(fractions) + 1, margin=LEGEND)
     for i, modulus in enumerate(moduli):
         rows = grid.sel(modulus=[modulus])
         for j, fraction in enumerate(fractions):
@@ -23,7 +23,7 @@ def draw(grid):
                 learning(axes[2 * i + row, j], cell, f"p = {modulus}, α = {fraction:g}", quantity)
         arrivals(axes[2 * i, -1], rows, "train_fraction", f"p = {modulus} ({count(rows)})")
         axes[2 * i + 1, -1].set_visible(False)
-    key(figure, grid.sizes.get("seed", 1) > 1)
+    shared_legend(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 
 

@@ -6,13 +6,13 @@ never got there.
 
 import grokjax as gj
 from grokjax.cli import show
-from grokjax.plot.panels import along, label_of, own_ticks, sheet
+from grokjax.plot.panels import along, label_of, own_ticks, panel_grid
 
 
 def draw(grid):
     """The figure."""
     cells = along(grid, "learning_rate")
-    figure, axes = sheet(2, len(cells), width=4.8, height=3.2)
+    figure, axes = panel_grid(2, len(cells), width=4.8, height=3.2)
     for (times, highest), where in zip(axes.T, cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
         gj.plot.crossings(cell, label_of(cell), times)

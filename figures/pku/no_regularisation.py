@@ -6,13 +6,13 @@ of the loss, and whose gradient has vanished with it.
 
 import grokjax as gj
 from grokjax.cli import show
-from grokjax.plot.panels import along, count, sheet
+from grokjax.plot.panels import along, count, panel_grid
 
 
 def draw(grid):
     """The figure."""
     cells = along(grid, "loss_dtype")
-    figure, axes = sheet(len(cells), 2, width=4.8, height=3.2)
+    figure, axes = panel_grid(len(cells), 2, width=4.8, height=3.2)
     for line, where in zip(axes, cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
         dtype = " ".join(map(str, where.values())) or "float32"

@@ -11,7 +11,7 @@ import grokjax as gj
 from grokjax.analysis.statistics import location
 from grokjax.claims.rules import recorded_of
 from grokjax.cli import show
-from grokjax.plot.panels import arms, count, sheet, with_axis
+from grokjax.plot.panels import arms, count, panel_grid, with_axis
 
 COLOR = gj.plot.COLORS["val"]
 
@@ -23,7 +23,7 @@ def draw(grid):
     highest = {id: _by_fraction(cell) for id, _, cell in arms(grid)}
     columns = min(5, len(highest))
     rows = -(-len(highest) // columns)
-    figure, axes = sheet(rows, columns, width=2.7, height=2.6)
+    figure, axes = panel_grid(rows, columns, width=2.7, height=2.6)
     for ax in axes.flat[len(highest) :]:
         ax.set_visible(False)
     for ax, (id, label, _) in zip(axes.flat, arms(grid), strict=False):

@@ -13,7 +13,7 @@ import numpy as np
 import grokjax as gj
 from grokjax.cli import show
 from grokjax.figures.power.least import wanting
-from grokjax.plot.panels import arms, sheet
+from grokjax.plot.panels import arms, panel_grid
 
 MARKS = "os^Dv"
 
@@ -21,7 +21,7 @@ MARKS = "os^Dv"
 def draw(grid):
     """The figure."""
     found = {id: (label, cell) for id, label, cell in arms(grid)}
-    figure, axes = sheet(2, 2, width=4.6, height=4.4)
+    figure, axes = panel_grid(2, 2, width=4.6, height=4.4)
     for line, task in zip(axes, ("add", "permutations"), strict=True):
         for ax, decay in zip(line, ("decay", "none"), strict=True):
             label, cell = found.get(f"{task}-{decay}", ("", None))

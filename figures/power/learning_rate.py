@@ -6,7 +6,7 @@ medians, a triangle for a run that never got there."""
 import grokjax as gj
 from grokjax import results
 from grokjax.cli import show
-from grokjax.plot.panels import arms, sheet
+from grokjax.plot.panels import arms, panel_grid
 
 COLOR = gj.plot.COLORS["val"]
 
@@ -14,7 +14,7 @@ COLOR = gj.plot.COLORS["val"]
 def draw(grid):
     """The figure."""
     found = arms(grid)
-    figure, axes = sheet(2, len(found), width=4.6, height=2.8)
+    figure, axes = panel_grid(2, len(found), width=4.6, height=2.8)
     for (top, bottom), (_, label, cell) in zip(axes.T, found, strict=True):
         rates = cell["learning_rate"].values.astype(float)
         highest = cell["max_val_accuracy"].transpose("learning_rate", ...).values.reshape(len(rates), -1)

@@ -10,7 +10,7 @@ import grokjax as gj
 from grokjax.analysis.correlation import spearman
 from grokjax.cli import show
 from grokjax.figures.power.least import wanting
-from grokjax.plot.panels import arms, sheet
+from grokjax.plot.panels import arms, panel_grid
 
 MEASURES = {"sharpness": "sharpness (%)", "top_eigenvalue": "top eigenvalue of the Hessian"}
 
@@ -18,7 +18,7 @@ MEASURES = {"sharpness": "sharpness (%)", "top_eigenvalue": "top eigenvalue of t
 def draw(grid):
     """The figure."""
     found = arms(grid)
-    figure, axes = sheet(len(found), 2, width=4.6, height=3.2)
+    figure, axes = panel_grid(len(found), 2, width=4.6, height=3.2)
     for line, (_, label, cell) in zip(axes, found, strict=True):
         for ax, (name, title) in zip(line, MEASURES.items(), strict=True):
             if name not in cell or cell[name].isnull().all():

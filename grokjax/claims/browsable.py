@@ -17,6 +17,7 @@ from grokjax.claims import words
 from grokjax.claims.judge import Files, Judgement
 from grokjax.claims.pages import NOTES, TITLE, Found, claim_cells, opening, result_drawn, section, title_of
 from grokjax.claims.rules import Rule, registry
+from grokjax.webpage import document
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 COLUMNS = ("claim", "statement", "verdict", "effect [95 %]", "runs", "figure")
@@ -125,13 +126,9 @@ def _link(to: Path, page: Path, text: str) -> str:
 
 def _whole(title: str, body: str, script: str = "") -> str:
     """A page, its notes at the end."""
-    return _own("browsable.html").format(
-        title=html.escape(title),
-        style=_own("browsable.css"),
-        body=body,
-        notes=_MARKDOWN.render(NOTES),
-        script=f"<script>\n{script}</script>" if script else "",
-    )
+    notes = f"<footer>\n{_MARKDOWN.render(NOTES)}\n</footer>"
+    scripts = [f"<script>\n{script}</script>"] if script else []
+    return document(title, _own("browsable.css"), "\n".join([body, notes, *scripts]))
 
 
 def _own(name: str) -> str:

@@ -16,6 +16,7 @@ from grokjax.explorer.figures import figures
 from grokjax.explorer.packing import packed
 from grokjax.plot.style import COLORS, EDGE, NAMES, NOT_RUN, OTHERS
 from grokjax.results import with_measures
+from grokjax.webpage import document
 
 
 class Page:
@@ -93,15 +94,15 @@ def _whole(tree: dict) -> str:
         "edge": EDGE,
         "not_run": NOT_RUN,
     }
-    return _own("page.html").format(
+    body = _own("page.html").format(
         title=html.escape(tree["title"]),
-        style=_own("page.css"),
         bokeh="\n".join(Resources(mode="inline", components=["bokeh"]).js_raw),
         figures=_drawn(),
         look=_json("look", look),
         data=packed(tree),
         script=_own("page.js"),
     )
+    return document(tree["title"], _own("page.css"), body)
 
 
 @functools.cache

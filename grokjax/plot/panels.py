@@ -18,7 +18,7 @@ from grokjax.plot.times import arrivals as draw_arrivals
 from grokjax.plot.times import crossings
 
 
-def sheet(
+def panel_grid(
     rows: int, columns: int, width: float = 3.6, height: float = 2.7, margin: float = 0.0
 ) -> tuple[Figure, np.ndarray]:
     """A figure of panels, and its Axes [rows, columns].
@@ -67,7 +67,7 @@ def arrivals(ax: Axes, cell: xr.Dataset, by: str, title: str) -> None:
         ax.set_title(title)
 
 
-def key(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
+def shared_legend(figure: Figure, several: bool, *more: tuple[str, dict]) -> None:
     """One legend below all panels: what the lines are, and `more` (label, look of a line)."""
     handles = [Line2D([], [], color=COLORS[p], lw=2.2, label=NAMES[p]) for p in ("train", "val")]
     if several:
@@ -91,7 +91,7 @@ def draw_cells(cells: Sequence[tuple[str, xr.Dataset]], columns: int, also: str,
       **look: of its line.
     """
     rows = -(-len(cells) // columns)
-    figure, axes = sheet(rows, columns)
+    figure, axes = panel_grid(rows, columns)
     for ax in axes.flat[len(cells) :]:
         ax.set_visible(False)
     for ax, (title, cell) in zip(axes.flat, cells, strict=False):
@@ -99,7 +99,7 @@ def draw_cells(cells: Sequence[tuple[str, xr.Dataset]], columns: int, also: str,
         if ran(cell):
             median_line(ax, cell, also, **look)
     several = any((cell["status"] != "not run").sum() > 1 for _, cell in cells)
-    key(figure, several, (f"{label}, median", look))
+    shared_legend(figure, several, (f"{label}, median", look))
     return figure
 
 
@@ -164,14 +164,14 @@ def draw_rows_of_arms(grid: xr.Dataset, rows: Sequence[Sequence[str]]) -> Figure
     found = {id: (label, cell) for id, label, cell in arms(grid)}
     rows = [[id for id in row if id in found] for row in rows]
     rows = [row for row in rows if row]
-    figure, axes = sheet(len(rows), max(map(len, rows)) + 1, margin=LEGEND)
+    figure, axes = panel_grid(len(rows), max(map(len, rows)) + 1, margin=LEGEND)
     for ax in axes.ravel():
         ax.set_visible(False)
     for line, row in zip(axes, rows, strict=True):
         for ax, id in zip(line, row, strict=False):
             learning(ax, found[id][1], found[id][0])
         arrivals(line[-1], grid.sel(variant=row), label_of(grid), "")
-    key(figure, grid.sizes.get("seed", 1) > 1)
+    shared_legend(figure, grid.sizes.get("seed", 1) > 1)
     return figure
 
 
@@ -184,7 +184,7 @@ def draw_times(grid, x: str, over: tuple[str, ...] = ()):
       over: the others; those that the grid has not are left out.
     """
     cells = along(grid, *over)
-    figure, axes = sheet(1, len(cells), width=4.6, height=3.2)
+    figure, axes = panel_grid(1, len(cells), width=4.6, height=3.2)
     for ax, where in zip(axes[0], cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
         crossings(cell, x, ax)
