@@ -51,6 +51,11 @@ def test_a_page_links_to_files_that_are_there(page):
     assert not missing
 
 
+@pytest.mark.parametrize("study", catalogue.studies())
+def test_a_study_shows_what_stands_out_as_its_page_says(study):
+    assert (ROOT / "experiments" / study / "README.md").exists()
+
+
 def commands():
     """Every `grokjax VERB ...` in a block of a page, as a parameter."""
     for page in PAGES:
