@@ -95,7 +95,7 @@ class Reader:
         points = [self.read(name, point) for point in _points(name, value)]
         return Axis((name,), (_labels(name, points),), tuple({name: point} for point in points))
 
-    def _labelled(self, name: str, values: Mapping[str, Any], more: Mapping[str, tuple]) -> Axis:
+    def _labelled(self, name: str, values: Mapping, more: Mapping[str, tuple]) -> Axis:
         """An axis of labelled configurations; the settings that all of them give are coordinates along it.
 
         Args:

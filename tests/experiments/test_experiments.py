@@ -281,7 +281,7 @@ def test_a_result_of_processes_with_different_versions_names_them_all(tmp_path):
 
 
 def test_what_is_expected_does_not_contradict_a_claim_that_there_is_no_effect():
-    rules, expected = registry("pku"), words.expected
+    rules, expected = registry("pku"), words.expected_of
     assert expected(rules["PKU-2"]) == "above ×1: ×1.25 or more"
     assert expected(rules["PKU-5"]) == "above ×1: ×1.25 or more<br>Transformer: below ×1.25<br>LSTM: below ×1.25"
     within = "decay .05 less Adam 1e-4: within ±5.0 points"

@@ -16,7 +16,7 @@ from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.runs import Program
-from grokjax.sweeps import code, grid
+from grokjax.sweeps import code, identity
 from grokjax.sweeps.grid import make_grid
 from grokjax.sweeps.identity import Run, describe
 
@@ -387,7 +387,7 @@ def test_unchanged_source_is_the_same_code_under_other_versions_and_says_so(note
     out = tmp_path / "a.npz"
     model = notebook()["Mine"]()
     train(tiny(steps=20), model=model, out=out, seed=[0])
-    monkeypatch.setattr(grid, "versions", lambda: {"jax": "99.0"})
+    monkeypatch.setattr(identity, "versions", lambda: {"jax": "99.0"})
     lowered = code._lowered
     monkeypatch.setattr(code, "_lowered", lambda *arguments: lowered(*arguments) + "in other words")
     gj.sweep(tiny(steps=20), model=model, out=out, seed=[0, 1], num_devices=1, progress=True)
