@@ -73,10 +73,3 @@ def pytest_unconfigure(config):
     """Removes the cache, in the process that made it."""
     if _own_cache:
         shutil.rmtree(_own_cache, ignore_errors=True)
-
-
-def pytest_collection_modifyitems(items):
-    """Tests that share made-up results of all experiments run in one process, so that these are made once."""
-    for item in items:
-        if "folder" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("made up"))

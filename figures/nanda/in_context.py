@@ -54,9 +54,9 @@ def draw(grid):
 
 def _losses(cell):
     """[steps], [positions, runs, steps]: the loss of each position."""
-    cell = results.filled(cell)
-    step = cell["step"].values
     names = [f"val_loss.{i}" for i in range(int(lines.setting(cell, "sequence_length")) - 1)]
+    cell = results.filled(cell, *names)
+    step = cell["step"].values
     known = cell["status"].values.ravel() != "not run"
     curves = np.stack([cell[name].transpose(..., "step").values.reshape(len(known), -1)[known] for name in names])
     shown = step <= cell["last_step"].values.max()

@@ -34,7 +34,7 @@ def drawn(ax, cell, name: str, color, label: str | None = None) -> None:
     """One curve of every run, thin up to its last step, and the median, bold; nothing where no run has it."""
     if name not in cell or not ran(cell):
         return
-    cell = results.filled(cell)
+    cell = results.filled(cell, name)
     dims = cell["status"].dims
     known = cell["status"].values.ravel() != "not run"
     lines = cell[name].transpose(*dims, "step").values.reshape(known.size, -1)[known]

@@ -38,7 +38,7 @@ def times(ax, cells) -> None:
     for part, nats, side in (("train", MEMORISED, 0.97), ("val", GENERALISED, 1.03)):
         middles = []
         for cell in cells:
-            whole = filled(cell)
+            whole = filled(cell, f"{part}_loss")
             curves = whole[f"{part}_loss"].transpose(..., "step").values.reshape(-1, whole.sizes["step"])
             ended = ~np.isnan(curves).all(1)
             came, _ = first_below(whole["step"].values, curves[ended], nats)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 from absl import flags
+from matplotlib.figure import Figure
 
 from grokjax import plot
 from grokjax.cli.places import drawn_to, find, results_in
@@ -75,9 +76,6 @@ def _draw(name: str, path: Path) -> bool:
 def drawn(name: str, path: Path, out: str | Path, *, pdf: bool = False) -> Path:
     """The picture of a result, drawn and saved.
 
-    A figure that reads the results of other experiments too names them in `BESIDE`, a tuple of names within its study.
-    Its `draw` is given each by that name: the result of the same preset in the same folder, None where there is none.
-
     Args:
       name: of the experiment.
       path: of the result.
@@ -86,6 +84,25 @@ def drawn(name: str, path: Path, out: str | Path, *, pdf: bool = False) -> Path:
 
     Raises:
       ValueError: if the file cannot be read, has no run, or is not of the form of the experiment's results.
+    """
+    with plot.style():
+        picture = plot.save(figure_of(name, path), out, pdf=pdf)
+    plot.close()
+    return picture
+
+
+def figure_of(name: str, path: Path) -> Figure:
+    """The figure of a result, not yet saved.
+
+    A module that reads the results of other experiments too names them in `BESIDE`, a tuple of names within its study.
+    Its `draw` is given each by that name: the result of the same preset in the same folder, None where there is none.
+
+    Args:
+      name: of the experiment.
+      path: of the result.
+
+    Raises:
+      ValueError: as `drawn` does.
     """
     try:
         grid = with_measures(path)
@@ -97,11 +114,9 @@ def drawn(name: str, path: Path, out: str | Path, *, pdf: bool = False) -> Path:
         with plot.style():
             module = figure(name)
             others = {other: _beside(path, other) for other in getattr(module, "BESIDE", ())}
-            picture = plot.save(module.draw(grid, **others), out, pdf=pdf)
+            return module.draw(grid, **others)
     except (KeyError, TypeError, IndexError, ResultError) as error:
         raise ValueError(f"{path} is not a result of {name}, as its figure needs it: {error.args[0]}") from None
-    plot.close()
-    return picture
 
 
 def _beside(path: Path, name: str) -> xr.Dataset | None:

@@ -50,9 +50,10 @@ def curves(
       ValueError: if the grid lacks the curves or the axis, no run has run, several axes could be meant, or epochs
         differ in length.
     """
-    need(grid, *(f"{part}_{quantity}" for part in parts), "status", "last_step", "step")
+    names = [f"{part}_{quantity}" for part in parts]
+    need(grid, *names, "status", "last_step", "step")
     axis = _shading_axis(grid, by)
-    whole = results.filled(grid)
+    whole = results.filled(grid, *names)
     unit = _steps_of(grid, clock)
     picks = [{axis: i} for i in range(grid.sizes[axis])] if axis else [{}]
     with style():

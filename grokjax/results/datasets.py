@@ -99,18 +99,24 @@ def to_dataset(arrays: Mapping[str, np.ndarray], meta: Mapping[str, object], fil
     return filled(grid) if fill == "last" else grid
 
 
-def filled(grid: xr.Dataset) -> xr.Dataset:
+def filled(grid: xr.Dataset, *names: str) -> xr.Dataset:
     """`grid` with every NaN of a curve replaced by the last value before it.
 
     What comes before the first evaluation stays NaN, and so does what a run that has not ended is yet to do.
+
+    Args:
+      grid: with curves along "step".
+      *names: of the curves; by default all.
     """
     new = {}
-    for name, curve in grid.data_vars.items():
+    if "status" in grid:
+        ended, begun = ~grid["status"].isin(UNFINISHED), grid["status"] != "not run"
+    for name in names or grid.data_vars:
+        curve = grid[name]
         if "step" in curve.dims and np.issubdtype(curve.dtype, np.floating):
             values = fill_last(curve.values, curve.get_axis_num("step"))
             new[name] = curve.copy(data=values)
             if "status" in grid:
-                ended, begun = ~grid["status"].isin(UNFINISHED), grid["status"] != "not run"
                 new[name] = new[name].where(ended | begun & curve.notnull()).transpose(*curve.dims)
     return grid.assign(new)
 

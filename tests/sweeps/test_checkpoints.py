@@ -366,7 +366,7 @@ def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
 
 
 def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path):
-    found = soak(tmp_path, kills=3, steps=4000, longest=4.0, seed=1)
+    found = soak(tmp_path, kills=3, steps=2500, longest=2.0, seed=1)
     assert found["kills"] == 3 and found["differences"] == [] and found["leftovers"] == [] and found["refused"]
     assert found["ages"][0] >= 0, "the first life lasts until a checkpoint is there"
 
