@@ -17,6 +17,10 @@ REPLAY = "replay"
 """The preset that runs the source's code as it was, faults included: judged beside the others, never in their place."""
 
 
+TWO_CORES = 25e9
+"""Operations per second that two cores sustain on models of the sources' size: half of their matrix-multiply peak."""
+
+
 class Record(NamedTuple):
     """What a preset took and gave.
 
@@ -63,6 +67,24 @@ def records(study: str) -> dict[str, dict[str, Record]]:
     """What the presets of a study took and gave, by experiment and preset: its records.toml."""
     read = written(study, "records.toml")
     return {name: {preset: Record(**of) for preset, of in presets.items()} for name, presets in read.items()}
+
+
+def hours(experiment: str, preset: str) -> float | None:
+    """Hours that a preset takes two cores by its arithmetic, in operations.toml; None where that does not say.
+
+    No run is taken to end early, and of an axis that is bisected all values are taken to be trained on. Small models
+    take longer than their arithmetic says, twice as long at width 24.
+    """
+    study, _, short = experiment.partition("/")
+    operations = written(study, "operations.toml").get(short, {}).get(preset)
+    return None if operations is None else operations / TWO_CORES / 3600
+
+
+def duration(hours: float) -> str:
+    """A rough time for reading: '3 minutes', '2.4 hours', '60 hours', '3,200 hours'."""
+    if hours < 0.95:
+        return f"{max(1, round(60 * hours))} minute{'s' if hours > 1.5 / 60 else ''}"
+    return f"{hours:.1f} hours" if hours < 9.95 else f"{float(f'{hours:.2g}'):,.0f} hours"
 
 
 @functools.cache

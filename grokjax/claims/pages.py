@@ -183,8 +183,14 @@ def _table(one: Judgement) -> list[str]:
 
 
 def _needed(rule: Rule) -> str:
-    """The commands that make all results of a claim."""
-    return " and ".join(f"`grokjax run {rule.study}/{name} --preset=claim`" for name in rule.results)
+    """The commands that make all results of a claim, and how long each takes if no run ends early."""
+
+    def needed(name: str) -> str:
+        hours = catalogue.hours(f"{rule.study}/{name}", "claim")
+        took = f" (about {catalogue.duration(hours)} on two cores)" if hours else ""
+        return f"`grokjax run {rule.study}/{name} --preset=claim`{took}"
+
+    return " and ".join(map(needed, rule.results))
 
 
 def study_rows(found: Found, out: Path, pages: Path) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import xarray as xr
 
+from grokjax import catalogue
 from grokjax.cli.flags import DEFAULTS, Given, base_config, parse
 from grokjax.cli.help import help_text
 from grokjax.config import SWEEP_KEYWORDS, ConfigError, own_name, settings, several, unknown_name
@@ -84,8 +85,10 @@ def described(experiment: Experiment) -> str:
     lines = [experiment.doc.strip(), "", "Presets:"]
     records = experiment.records
     for name, preset in experiment.presets.items():
-        record = records.get(name)
-        took = f" Took {record.minutes:g} minutes on {record.machine}. {record.outcome.strip()}" if record else ""
+        record, hours = records.get(name), catalogue.hours(experiment.name, name)
+        took = f" Two cores take about {catalogue.duration(hours)} if no run ends early." if hours else ""
+        if record:
+            took = f" Took {record.minutes:g} minutes on {record.machine}. {record.outcome.strip()}"
         lines += [f"  --preset={name:<8} {preset.size}.{took}", f"{'':<20}Sets: {_changes(preset)}"]
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from grokjax.claims import Part, judge_all, pages, registry, words  # noqa: E402
 from grokjax.cli import drawing, reporting  # noqa: E402
 from grokjax.cli.places import reference, results_in  # noqa: E402
 from grokjax.config import evaluated_steps  # noqa: E402
+from grokjax.experiments import operations  # noqa: E402
 from grokjax.experiments.pku import minimum_norm  # noqa: E402
 from grokjax.runs import METRICS, Program, RunValues  # noqa: E402
 from grokjax.study import find  # noqa: E402
@@ -29,8 +30,8 @@ EXPERIMENTS = {name: find(name) for name in catalogue.experiments()}
 SWEEPS = [name for name, experiment in EXPERIMENTS.items() if experiment.main is None]
 PRESETS = [pytest.param(n, preset, id=f"{n}-{preset}") for n in SWEEPS for preset in EXPERIMENTS[n].presets]
 AT_OWN_SIZE = {
-    f"pku/{name}"
-    for name in ("architectures equal_rows modular_addition operands optimizers ordered_pairs ordered_triples".split())
+    *("pku/modular_addition", "pku/architectures", "pku/equal_rows", "pku/operands", "pku/optimizers"),
+    *("pku/ordered_pairs", "pku/ordered_triples"),
 }
 """Whose results of the preset paper some claim needs, or is judged by otherwise than on those of quick."""
 
@@ -74,6 +75,25 @@ def test_an_experiment_opens_with_what_it_is_and_its_source_and_bears_the_name_o
     assert drawing.figure(name).__doc__
     assert set(experiment.records) <= set(experiment.presets)
     assert all(preset.size for preset in experiment.presets.values())
+    if experiment.main is None:  # `python experiments/operations.py` counts those that are new
+        counted = catalogue.written(experiment.study, "operations.toml") if experiment.study != "demo" else None
+        assert counted is None or set(counted[name.partition("/")[2]]) == set(experiment.presets)
+
+
+@pytest.mark.parametrize("name", ["huang/zones", "melnik/typical", "nanda/digits", "pku/width", "power/division"])
+def test_what_a_preset_computes_is_written_down(name):
+    study, _, short = name.partition("/")
+    counted = catalogue.written(study, "operations.toml")[short]
+    assert counted["quick"] == pytest.approx(operations.operations(EXPERIMENTS[name].presets["quick"]), rel=0.01)
+    assert catalogue.hours(name, "quick") == counted["quick"] / 25e9 / 3600
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(0.001, "1 minute"), (0.05, "3 minutes"), (2.36, "2.4 hours"), (61.2, "61 hours"), (3245.0, "3,200 hours")],
+)
+def test_hours_are_told_roughly(hours, text):
+    assert catalogue.duration(hours) == text
 
 
 @pytest.mark.parametrize("name", SWEEPS)
