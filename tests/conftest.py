@@ -1,7 +1,9 @@
 """How every test runs: on the CPU, with strict promotion of dtypes and shapes checked at each call."""
 
+import dataclasses
 import functools
 import importlib.metadata
+import inspect
 import os
 import shutil
 import tempfile
@@ -58,6 +60,29 @@ def typechecked(function):
     return beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))(function)
 
 
+_shapechecked = jaxtyping.jaxtyped
+
+
+def _checked(*, typechecker):
+    """What the import hook decorates functions and dataclasses with: shapes are checked where an annotation has any.
+
+    To check shapes takes longer than most functions of the host, and twenty times as long as to check types.
+    """
+
+    def decorated(thing):
+        function = thing.__init__ if inspect.isclass(thing) else thing
+        if "jaxtyping" in str(getattr(function, "__annotations__", "jaxtyping")):
+            return _shapechecked(typechecker=typechecker)(thing)
+        if not inspect.isclass(thing):  # those made anew at each call of another would be read anew each time
+            return thing if "<locals>" in thing.__qualname__ else typechecked(thing)
+        if dataclasses.is_dataclass(thing) and "__init__" in vars(thing):
+            thing.__init__ = typechecked(function)
+        return thing
+
+    return decorated
+
+
+jaxtyping.jaxtyped = _checked
 jaxtyping.install_import_hook("grokjax", "conftest.typechecked")
 
 

@@ -4,6 +4,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -35,7 +36,7 @@ class Counted:
     def __len__(self):
         return self.number
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Any]:
         last = time.monotonic()
         for done, item in enumerate(self.items):
             yield item
