@@ -162,6 +162,7 @@ VALUES = {
         "digits": "addition digit_addition 5_digit_addition multi_digit_addition",
         "repeated": "induction repeated_subsequence repeated_tokens",
         "skip_trigram": "skip_trigrams trigram",
+        "sparse_parity": "parity sparse_parities parities",
     },
     "model": {
         "decoder": "transformer gpt gpt2 decoder_only decoderonly transformer_decoder nanogpt hooked_transformer",
