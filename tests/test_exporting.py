@@ -72,6 +72,7 @@ def records(file):
 
 def test_wandb_keeps_every_curve_and_number_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
     grid = gj.load(RESULT, fill=None).isel(variant=[0, 3])
     names = gj.export(grid, "wandb", tmp_path, "first")
     files = sorted((tmp_path / "wandb").glob("offline-run-*/*.wandb"))

@@ -53,6 +53,7 @@ def test_the_notebook_holds_what_its_cells_gave():
 
 def test_the_notebook_runs_and_shows_one_bar_and_every_figure(tmp_path, monkeypatch):
     monkeypatch.delenv("MPLBACKEND")  # so that the kernel has its own
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     whole = "".join(cell.source for cell in code_cells(notebook))
     assert all(whole.count(words) == 1 for words in TINY)
@@ -60,7 +61,7 @@ def test_the_notebook_runs_and_shows_one_bar_and_every_figure(tmp_path, monkeypa
         cell.outputs = []
         for words, small in TINY.items():
             cell.source = cell.source.replace(words, small)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert bar(notebook).startswith("8/8 runs")
     assert all(kinds(cell_with(notebook, figure)).count("image/png") == 1 for figure in FIGURES)
     assert (tmp_path / "first_sweep.npz").exists() and (tmp_path / "first_sweep.html").exists()
