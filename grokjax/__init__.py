@@ -19,6 +19,7 @@ _HOME = {
     "snapshots": "grokjax.live",
     "measure": "grokjax.measuring",
     "explore": "grokjax.explorer",
+    "export": "grokjax.exporting",
     "ResultError": "grokjax.results",
     "load": "grokjax.results",
     "params": "grokjax.results",

@@ -137,6 +137,7 @@ def open_run(
     task=None,
     model=None,
     optimizer=None,
+    loss=None,
     metrics=None,
     **selection,
 ) -> LiveRun:
@@ -145,7 +146,7 @@ def open_run(
     Args:
       path: the result file of its sweep, written with its parameters beside it.
       step: one of those that `--snapshots` kept; None: the final parameters.
-      task, model, optimizer, metrics: the objects that the sweep was given, where they are your own code. Their
+      task, model, optimizer, loss, metrics: the objects that the sweep was given, where they are your own code. Their
         settings are those of the result. (A name selects, as any other coordinate.)
       **selection: coordinate = value, for every axis with more than one value, as in `grokjax.params`.
 
@@ -156,7 +157,7 @@ def open_run(
       ResultError: as `grokjax.params`; also where the run was trained by other code than is given, or its model holds
         more than parameters.
     """
-    given = dict(task=task, model=model, optimizer=optimizer)
+    given = dict(task=task, model=model, optimizer=optimizer, loss=loss)
     selection |= {which: part for which, part in given.items() if isinstance(part, str)}
     own = {which: part for which, part in given.items() if part is not None and not isinstance(part, str)}
     arrays, meta, index = results.one_run(path, **selection)
@@ -192,7 +193,7 @@ def snapshots(path: str | os.PathLike, **selection) -> Iterator[LiveRun]:
 
     The table and the split are made once, and so is the compiled program.
     """
-    own = {which: part for which, part in selection.items() if which in (*COMPONENTS, "metrics")}
+    own = {which: part for which, part in selection.items() if which in (*COMPONENTS, "loss", "metrics")}
     selection = {n: value for n, value in selection.items() if n not in own or isinstance(value, str)}
     run = open_run(path, **own | selection)
     for step in results.snapshot_steps(path, **selection):
@@ -207,6 +208,8 @@ def _config(path, meta: Mapping[str, Any], index: tuple[int, ...], own: Mapping[
         flat |= points[place]
     flat |= {f"{stream}_seed": int(np.array(meta["seeds"][stream])[index]) for stream in STREAMS}
     names = flat.pop("metrics", [])
+    if "loss" not in own and (name := flat.get("loss", "cross_entropy")) not in losses.LOSSES:
+        raise ResultError(f"{path} was trained by a loss of yours, {name}. Pass it, as in loss={name}.")
     flat = {name: value for name, value in flat.items() if value is not None} | dict(own)  # None: the default
     try:
         parts = {w: component(w, flat[w]) if isinstance(flat[w], str) else flat[w] for w in COMPONENTS}

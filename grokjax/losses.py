@@ -4,10 +4,13 @@ A label of -1 marks an answer that is not scored in its row.
 """
 
 import contextlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+from grokjax.config import ConfigError
 
 
 def cross_entropy(
@@ -58,6 +61,11 @@ LOSSES = {"cross_entropy": cross_entropy, "stablemax": stablemax}
 """Losses by the name the command line uses."""
 
 
+def name_of(loss: str | Callable) -> str:
+    """What a loss is called: its name, or the qualified name of a user's function."""
+    return loss if isinstance(loss, str) else getattr(loss, "__qualname__", type(loss).__qualname__)
+
+
 def in_dtype(dtype: str):
     """A context in which arrays may have this dtype, 'float32' or 'float64'."""
     return jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
@@ -66,10 +74,10 @@ def in_dtype(dtype: str):
 def answer_losses(
     logits: Float[Array, "batch answers classes"],
     labels: Int[Array, "batch answers"],
-    loss: str = "cross_entropy",
+    loss: str | Callable = "cross_entropy",
     dtype: str = "float32",
 ) -> Float[Array, "batch answers"]:
-    """A loss by name, computed in a dtype of its own.
+    """A loss, computed in a dtype of its own.
 
     In float32 a cross-entropy below about 6e-8 is exactly 0, and so is its gradient at the right class; in float64
     below about 1e-16. The gradient at the other classes is their probability, which stays above 0 as long as its
@@ -78,14 +86,28 @@ def answer_losses(
     Args:
       logits: of the model, in float32.
       labels: the right classes; -1: not scored.
-      loss: one of `LOSSES`; static.
+      loss: the name of one of `LOSSES`, or a function from logits and labels to [batch, answers], such as
+        `optax.softmax_cross_entropy_with_integer_labels`. It is given 0 as the label of an answer that is not scored,
+        and what it returns there counts as 0. Static.
       dtype: 'float32' or 'float64'; static.
 
     Returns:
       [batch, answers] float32.
+
+    Raises:
+      ConfigError: where a function returns another shape.
     """
     with in_dtype(dtype):
-        return LOSSES[loss](logits.astype(dtype), labels).astype(logits.dtype)
+        if isinstance(loss, str):
+            return LOSSES[loss](logits.astype(dtype), labels).astype(logits.dtype)
+        lost = loss(logits.astype(dtype), jnp.maximum(labels, 0))
+        if (shape := getattr(lost, "shape", None)) != labels.shape:
+            got = type(lost).__name__ if shape is None else f"shape {shape}"
+            raise ConfigError(
+                f"The loss {name_of(loss)} returned {got} for labels of shape {labels.shape}. It must return one "
+                "number for each label; their mean over the batch is taken afterwards."
+            )
+        return jnp.where(labels >= 0, lost, jnp.zeros((), lost.dtype)).astype(logits.dtype)
 
 
 def scored(labels: Int[Array, "batch answers"]) -> Bool[Array, "batch answers"]:

@@ -49,7 +49,7 @@ def measure(
         a dataset of numbers. Axes of the same name, such as 'snapshot', may differ between runs: what one lacks is NaN.
       overwrite: measure all runs again.
       progress: say how many have been measured.
-      **own: task, model, optimizer or metrics, where they are your own code, as `grokjax.open_run` takes them.
+      **own: task, model, optimizer, loss or metrics, where they are your own code, as `grokjax.open_run` takes them.
 
     Returns:
       The result and its measures, as one dataset.

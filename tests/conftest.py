@@ -48,6 +48,7 @@ CONVERTING = {
     "grokjax.tasks.digits",
     "grokjax.tasks.mixture",
     "grokjax.tasks.modular",
+    "grokjax.tasks.parity",
     "grokjax.tasks.permutations",
     "grokjax.tasks.sequences",
 }

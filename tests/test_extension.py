@@ -516,6 +516,94 @@ def test_one_that_asks_for_nothing_trains_alone_and_wrapped():
     assert one.status == "finished" and same_bits(one, other)
 
 
+def focal(logits, labels):
+    """The focal loss: cross-entropy times the square of what is missing to a probability of 1."""
+    lost = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return lost * (1 - jnp.exp(-lost)) ** 2
+
+
+def with_loss(loss, **changed):
+    values = dict(steps=20, eval_at="every:10") | changed
+    return dataclasses.replace(tiny(**values), model=Small(), loss=loss)
+
+
+def test_a_function_is_a_loss_and_optax_s_cross_entropy_gives_the_runs_of_ours(tmp_path):
+    ours = gj.sweep(with_loss("cross_entropy"), progress=False, num_devices=1)
+    theirs = optax.softmax_cross_entropy_with_integer_labels
+    keywords = dict(loss=theirs, progress=False, num_devices=1, out=tmp_path / "a.npz")
+    grid = gj.sweep(with_loss("cross_entropy"), learning_rate=[3e-3, 1e-3], **keywords)
+    np.testing.assert_allclose(grid.sel(learning_rate=3e-3).train_loss, ours.train_loss, rtol=1e-5)
+    meta = gj.results.read(tmp_path / "a.npz")[1]
+    assert meta["config"]["loss"] == theirs.__qualname__
+    assert {entry["piece"] for entry in meta["code"]} == {"model", "loss"}
+
+
+def test_a_run_of_a_loss_of_one_s_own_is_opened_with_it_and_another_is_refused(tmp_path):
+    out = tmp_path / "a.npz"
+    grid = gj.sweep(with_loss(focal), progress=False, num_devices=1, out=out)
+    run = gj.open_run(out, model=Small(), loss=focal)
+    np.testing.assert_allclose(run.loss(rows="val"), grid.val_loss.isel(step=-1), rtol=1e-5)
+    with pytest.raises(gj.ResultError, match="was trained by a loss of yours, focal. Pass it, as in loss=focal."):
+        gj.open_run(out, model=Small())
+    with pytest.raises(gj.ResultError, match="was trained by other code"):
+        gj.open_run(out, model=Small(), loss=lambda logits, labels: 2 * focal(logits, labels))
+    with pytest.raises(gj.ConfigError, match="the loss .*lambda.* computes something else than when a.npz was trained"):
+        gj.sweep(with_loss(lambda z, labels: 2 * focal(z, labels)), progress=False, num_devices=1, out=out)
+
+
+def test_losses_are_compared_under_labels(tmp_path):
+    arms = {"plain": {"loss": "cross_entropy"}, "focal": {"loss": focal}}
+    keywords = dict(variant=arms, progress=False, num_devices=1, out=tmp_path / "a.npz")
+    grid = gj.sweep(with_loss("cross_entropy"), **keywords)
+    before = (tmp_path / "a.npz").read_bytes()
+    gj.sweep(with_loss("cross_entropy"), **keywords)
+    assert (tmp_path / "a.npz").read_bytes() == before
+    assert (grid.sel(variant="focal").train_loss < grid.sel(variant="plain").train_loss).all()
+
+
+def test_a_loss_is_given_no_label_that_is_not_scored():
+    def only_real(logits, labels):
+        return jnp.where(labels < 0, jnp.nan, gj.losses.cross_entropy(logits, labels))
+
+    logits, labels = jnp.arange(12.0).reshape(2, 2, 3), jnp.array([[1, -1], [-1, 2]])
+    lost, ours = (gj.losses.answer_losses(logits, labels, loss) for loss in (only_real, "cross_entropy"))
+    np.testing.assert_array_equal(lost, ours)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (
+            lambda z, labels: focal(z, labels).mean(),
+            "returned shape () for labels of shape (32, 1). It must return one",
+        ),
+        (lambda z, labels: None, "returned NoneType for labels of shape (32, 1)."),
+        (lambda z: z, "cannot be made: TypeError: "),
+        (3, "loss=3 is not a name. The default is cross_entropy."),
+        (optax.softmax_cross_entropy, "A program with the model Small and the loss softmax_cross_entropy cannot be"),
+        ("mse", "The losses are of classes: --loss=cross_entropy or --loss=stablemax."),
+    ],
+)
+def test_a_loss_that_is_none_is_refused_in_one_line(loss, message):
+    with pytest.raises(gj.ConfigError) as error:
+        gj.sweep(with_loss(loss), progress=False, num_devices=1)
+    assert message in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_a_schedule_of_a_swept_learning_rate_is_that_schedule_at_every_step():
+    def warmed_up(h):
+        shape = optax.warmup_cosine_decay_schedule(0.0, 1.0, 5, 20)
+        return optax.sgd(lambda step: h.learning_rate * shape(step))
+
+    before = programs.compilations
+    grid = swept(warmed_up, learning_rate=[0.1, 0.3], batch_rule="full")
+    assert programs.compilations == before + 1
+    alone = optax.sgd(optax.warmup_cosine_decay_schedule(0.0, 0.3, 5, 20))
+    fixed = swept(lambda h: alone, batch_rule="full")
+    np.testing.assert_allclose(grid.sel(learning_rate=0.3).train_loss, fixed.train_loss, rtol=1e-5)
+    assert (np.diff(grid.train_loss) < 0).all()
+
+
 def test_a_platform_that_is_not_there_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "-m", "grokjax", "sweep", "--steps=3", f"--out={tmp_path / 'a.npz'}"]
     done = subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cuda"}, capture_output=True, text=True)

@@ -1,11 +1,14 @@
-"""The library's page: its longer example runs, at a tiny size."""
+"""The longer examples of the library's page and of that on own parts run, at a tiny size."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 
+import grokjax as gj
+
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"
+OWN_PARTS = PAGE.with_name("own_parts.md")
 TINY = {"59": "7", "60": "8", "6_000": "20", "every:100": "every:10", "snapshots=50": "snapshots=3", "64": "8"}
 
 
@@ -23,3 +26,21 @@ def test_what_a_network_has_learned_is_read_off_in_ten_lines(tmp_path, monkeypat
     assert [len(names[name].dims) for name in ("spectrum", "keys")] == [1, 1] and names["group"].order == 6
     assert np.isfinite(names["losses"]["restricted_loss"].sel(part="test")).all()
     assert capsys.readouterr().out
+
+
+def test_the_examples_of_own_parts_train(monkeypatch):
+    code = "".join(re.findall(r"^```python\n(.*?)^```", OWN_PARTS.read_text(), re.S | re.M))
+    short = 'batch_size=16, steps=4, eval_at="every:2")'
+    tiny = {"59": "7", "60": "8", "64": "8", "[32, 8]": "[4, 8]", "range(10)": "[0]", "10_000": "200"}
+    tiny |= {'{"norm": my_norm})': '{"norm": my_norm}, ' + short, "loss=focal)": "loss=focal, " + short}
+    for words, small in tiny.items():
+        assert words in code
+        code = code.replace(words, small)
+    grids, sweep = [], gj.sweep
+    monkeypatch.setattr(gj, "sweep", lambda *given, **named: grids.append(sweep(*given, progress=False, **named)))
+    exec(compile(code, str(OWN_PARTS), "exec"), {})
+    assert [dict(grid.sizes) for grid in grids] == [
+        {"lamb": 3, "width": 2, "seed": 1, "step": 3},
+        {"learning_rate": 2, "strength": 2, "step": 3},
+    ]
+    assert all((grid.status == "finished").all() and grid.train_loss.notnull().all() for grid in grids)

@@ -69,8 +69,8 @@ EVALUATIONS = (
     "log-spaced ones."
 )
 RESULTS = (
-    "There is nothing to log to: a sweep writes all curves to one NPZ, --out=results/sweep.npz. grokjax.load(path) "
-    "reads it, and what it gives can be logged anywhere."
+    "A sweep writes all curves to one NPZ, --out=results/sweep.npz. From Python, grokjax.export(path, 'tensorboard', "
+    "folder) hands it to TensorBoard, and likewise to 'wandb' and 'trackio'."
 )
 SCHEDULES = (
     "Of learning-rate schedules only a linear warm-up has a name, --warmup_steps=10. Write another as an optax chain "
@@ -162,6 +162,7 @@ VALUES = {
         "digits": "addition digit_addition 5_digit_addition multi_digit_addition",
         "repeated": "induction repeated_subsequence repeated_tokens",
         "skip_trigram": "skip_trigrams trigram",
+        "sparse_parity": "parity sparse_parities parities",
     },
     "model": {
         "decoder": "transformer gpt gpt2 decoder_only decoderonly transformer_decoder nanogpt hooked_transformer",

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -80,7 +80,9 @@ class Config:
     init_scale: float = setting(1.0, "factor on every initial matrix and embedding", role=RUN, above=0.0)
     output_scale: float = setting(1.0, "factor alpha on the logits", role=RUN, above=0.0, label="output scale alpha")
     centred: bool = setting(False, "subtract the initial function's logits: alpha * (f - f0)")
-    loss: str = setting("cross_entropy", "what training lowers", choices=("cross_entropy", "stablemax"))
+    loss: str | Callable = setting(
+        "cross_entropy", "what training lowers", choices=("cross_entropy", "stablemax"), functions=True
+    )
     loss_dtype: str = setting("float32", "dtype in which logits become a loss", choices=("float32", "float64"))
     precision: str = setting(
         "float32",

@@ -43,6 +43,7 @@ def setting(
     label: str | None = None,
     on: float | None = None,
     later: bool = False,
+    functions: bool = False,
 ):
     """Declares one setting of a frozen dataclass, with its range.
 
@@ -59,6 +60,7 @@ def setting(
         other value in the program's description. So there are two programs, without it and with it.
       later: whether it was added once results existed. It is left out of a run's identity while it stands at its
         default, so that the run ids of those results hold.
+      functions: whether a function may stand in place of a name.
 
     Returns:
       A dataclass field carrying all this in its metadata.
@@ -76,6 +78,7 @@ def setting(
         label=label,
         on=on,
         later=later,
+        functions=functions,
         optional=default is None,
     )
     return dataclasses.field(default=default, metadata=metadata)
@@ -137,6 +140,8 @@ def checked(name: str, value, field: dataclasses.Field):
     data = field.metadata
     if value is None and data["optional"]:
         return None
+    if data["functions"] and callable(value) and not isinstance(value, type):
+        return value
     tries = "" if field.default is None else f" The default is {field.default}."
     value = _converted(name, value, data["kind"], tries)
     if isinstance(value, str) and data["names"]:

@@ -54,9 +54,15 @@ STYLE = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Everything drawn inside has `STYLE`; outside, Matplotlib's settings are as they were."""
+    """Everything drawn inside has `STYLE`; outside, Matplotlib's settings are as they were.
+
+    All but one: a notebook loads its backend at the first figure, and that turns interactive drawing on. Were it turned
+    off again, the notebook would show that figure and no later one.
+    """
     with plt.rc_context(STYLE):
         yield
+        interactive = plt.isinteractive()
+    mpl.interactive(interactive)
 
 
 def save(figure: Figure, path: str | os.PathLike, *, pdf: bool = True) -> Path:

@@ -9,7 +9,7 @@ from grokjax.results.datasets import filled, load, peek, to_dataset
 from grokjax.results.files import read, write
 from grokjax.results.measures import load_measures, measures_of, with_measures
 from grokjax.results.parameters import one_run, params, snapshot_name, snapshot_steps, write_params
-from grokjax.results.tables import DELAYED_RISE, TIDY_PER_RUN, format_summary, grokked, runs, summary, tidy
+from grokjax.results.tables import DELAYED_RISE, TIDY_PER_RUN, curve_rows, format_summary, grokked, runs, summary, tidy
 from grokjax.results.values import READS, REQUIRED, SCHEMA, STATUSES, UNFINISHED, ResultError, median
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "STATUSES",
     "TIDY_PER_RUN",
     "UNFINISHED",
+    "curve_rows",
     "filled",
     "format_summary",
     "grokked",

@@ -57,6 +57,17 @@ def runs(grid: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame({name: _per_run(grid, name) for name in names})
 
 
+def curve_rows(grid: xr.Dataset) -> dict[str, np.ndarray]:
+    """[runs, steps] by name: the curves of every run of the grid, run or not, in the order of `runs`."""
+    _need(grid, "status", "step")
+    dims = grid["status"].dims
+    return {
+        str(name): curve.broadcast_like(grid["status"]).transpose(*dims, "step").values.reshape(-1, grid.sizes["step"])
+        for name, curve in grid.data_vars.items()
+        if "step" in curve.dims and set(curve.dims) <= {*dims, "step"}
+    }
+
+
 def tidy(grid: xr.Dataset) -> pd.DataFrame:
     """The whole grid as one long table, a row per run and step.
 
@@ -68,17 +79,14 @@ def tidy(grid: xr.Dataset) -> pd.DataFrame:
       A table of (runs that ran) x (steps) rows, in the order of the axes.
     """
     _need(grid, "status", "step")
-    dims = grid["status"].dims
     table = runs(grid)
     ran = (table["status"] != "not run").to_numpy()
     coords = [name for name in grid.coords if name in table]
     step = _along(grid, "step")
     repeated = table.loc[ran, coords].loc[lambda t: t.index.repeat(step.size)].reset_index(drop=True)
     repeated["step"] = np.tile(step, ran.sum())
-    for name, curve in grid.data_vars.items():
-        if "step" in curve.dims and set(curve.dims) <= {*dims, "step"}:
-            whole = curve.broadcast_like(grid["status"]).transpose(*dims, "step").values
-            repeated[name] = whole.reshape(-1, step.size)[ran].ravel()
+    for name, rows in curve_rows(grid).items():
+        repeated[name] = rows[ran].ravel()
     for name in TIDY_PER_RUN:
         if name in table:
             repeated[name] = np.repeat(table.loc[ran, name].to_numpy(), step.size)

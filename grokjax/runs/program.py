@@ -1,8 +1,9 @@
 """What is static of a run: what its compiled program depends on."""
 
 import dataclasses
+from collections.abc import Callable
 
-from grokjax import metrics, optimizers
+from grokjax import losses, metrics, optimizers
 from grokjax.config import Config, ConfigError, Model, Optimizer, Task, program_part
 from grokjax.models import MODELS, call_arguments, check_logits, fitted
 from grokjax.tasks.table import Table
@@ -40,7 +41,7 @@ class Program:
     drops: bool
     noisy: bool
     centred: bool
-    loss: str
+    loss: str | Callable
     loss_dtype: str
     precision: str
     code: tuple[str, ...] = ()
@@ -77,6 +78,8 @@ class Program:
         found = [] if type(self.model) in MODELS.values() else [f"the model {type(self.model).__name__}"]
         if type(self.optimizer) not in optimizers.OPTIMIZERS.values():
             found.append("the optimizer")
+        if not isinstance(self.loss, str):
+            found.append(f"the loss {losses.name_of(self.loss)}")
         return found + [f"the metric {n}" for n, metric in self.metrics if metrics.METRICS.get(n) is not metric]
 
     @property

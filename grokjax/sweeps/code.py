@@ -1,7 +1,7 @@
 """A user's code is known by what it computes: by the program it lowers to, not by its text.
 
     for each program that has a user's code in it (runs that differ in traced values share one):
-        for each piece of that code (model, optimizer, metric, task):
+        for each piece of that code (model, optimizer, loss, metric, task):
             lower what a run calls of it, for the shapes that the run gives it
             hash the lowered text
     a run's identity has these hashes in it
@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from grokjax import metrics, runs
+from grokjax import losses, metrics, runs
 from grokjax.config import PROGRAM, Config, Task, settings
 from grokjax.models import MODELS, fitting
 from grokjax.optimizers import OPTIMIZERS
@@ -41,7 +41,7 @@ class Code:
     """One piece of a user's code, as one program calls it.
 
     Attributes:
-      piece: 'model', 'optimizer', 'task' or 'metrics.<name>'.
+      piece: 'model', 'optimizer', 'loss', 'task' or 'metrics.<name>'.
       name: its qualified name.
       computes: hash of the text that it lowers to, 16 hexadecimal digits.
       source: hash of its source, 12 hexadecimal digits.
@@ -68,6 +68,7 @@ def has_users_code(config: Config) -> bool:
     return (
         type(config.model) not in MODELS.values()
         or type(config.optimizer) not in OPTIMIZERS.values()
+        or not isinstance(config.loss, str)
         or _is_users_task(config.task)
         or any(metrics.METRICS.get(name) is not function for name, function in metrics.chosen(config.metrics))
     )
@@ -111,6 +112,8 @@ def codes_of(program: Program, config: Config, table: Table, static: Mapping[str
     if type(program.optimizer) not in OPTIMIZERS.values():
         build = getattr(program.optimizer, "build", type(program.optimizer))
         pieces.append(("optimizer", build, _optimizer(*given), build))
+    if not isinstance(program.loss, str):
+        pieces.append(("loss", program.loss, _loss(*given), program.loss))
     if _is_users_task(config.task):
         drawn = _stream(program) if program.stream is not None else ""
         pieces.append(("task", type(config.task), f"{table.fingerprint} {drawn}", type(config.task)))
@@ -199,6 +202,20 @@ def _optimizer(program: Program, values: RunValues, table: TableArrays, state: R
                 _lowered(updated, values.hyper, state.params, state.optimizer, state.params, values.seeds["noise"]),
             )
         )
+
+
+def _loss(program: Program, values: RunValues, table: TableArrays, state: RunState) -> str:
+    """What a loss computes of logits and labels, and its gradient."""
+    inputs = jax.ShapeDtypeStruct((program.batch_rows, table.inputs.shape[1]), table.inputs.dtype)
+    labels = jax.ShapeDtypeStruct((program.batch_rows, table.labels.shape[1]), table.labels.dtype)
+    rows = None if program.stream is not None else jax.ShapeDtypeStruct((program.batch_rows,), np.int32)
+    z = jax.eval_shape(lambda *given: runs.logits(program, *given)[0], values, table, state, inputs, rows)
+
+    def trained(z, labels):
+        lost, backward = jax.vjp(lambda z: losses.answer_losses(z, labels, program.loss, program.loss_dtype), z)
+        return lost, backward(lost)
+
+    return _lowered(trained, z, labels)
 
 
 def _metrics(program: Program, values: RunValues, table: TableArrays, state: RunState) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from grokjax import metrics, results
+from grokjax import losses, metrics, results
 from grokjax.analysis.crossings import LEVELS, crossing
 from grokjax.config import STREAMS, Config, ConfigError, settings
 from grokjax.runs import METRICS
@@ -190,7 +190,8 @@ def _points(grid: Grid, runs: Sequence[Run], place: int) -> list[dict[str, Any]]
 
 
 def _plain(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: v if isinstance(v, str | int | float | None) else repr(v) for n, v in overrides.items()}
+    given = {n: losses.name_of(v) if n == "loss" else v for n, v in overrides.items()}
+    return {n: v if isinstance(v, str | int | float | None) else repr(v) for n, v in given.items()}
 
 
 def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

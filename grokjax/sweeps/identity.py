@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grokjax import metrics
+from grokjax import losses, metrics
 from grokjax.config import Config, settings
 from grokjax.runs import Program
 from grokjax.sweeps.code import Code, codes_of, has_users_code, static_part
@@ -67,6 +67,7 @@ def identity(config: Config, whole: bool = False) -> dict[str, dict[str, Any]]:
         run["train_fraction"] = None
     if config.batch_rule == "stream":
         run |= dict.fromkeys(("train_fraction", "train_rows", "outliers", "split_by", "min_batches"))
+    run["loss"] = losses.name_of(config.loss)
     run["metrics"] = [metrics.identity(metric) for metric in metrics.chosen(config.metrics)]
     return {which: _fields(which, getattr(config, which), whole) for which in COMPONENTS} | {"run": run}
 

@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: a bar on a terminal, a line every so often elsewhere."""
+"""What a user sees while a sweep runs: a bar on a terminal and in a notebook, a line every so often elsewhere."""
 
 import functools
 import threading
@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from grokjax.messages import STANDARD_ERROR, say
 from grokjax.sweeps.lanes import Live
 
 LINE_SECONDS = 15.0
-"""Time between two lines where the output is no terminal."""
+"""Time between two lines where there is no bar."""
+
+CELL_SECONDS = 0.2
+"""Time between two pictures of the bar in a notebook, each of which is a message to the browser."""
 
 COUNT_SECONDS = 3.0
 """Time between two lines of what comes before training."""
@@ -60,6 +63,41 @@ def harmless(show: Callable) -> Callable:
     return guarded
 
 
+class CellBar:
+    """A bar in the output of a notebook's cell.
+
+    Rich redraws a live display in a notebook by ipywidgets. This draws the same bar by Jupyter's own display protocol,
+    which every front end has and which a saved notebook keeps.
+
+    Args:
+      bar: what is drawn.
+    """
+
+    def __init__(self, bar: Progress):
+        self.bar, self.last, self.handle = bar, 0.0, None
+
+    def start(self) -> None:
+        """Draws it for the first time."""
+        from IPython.display import display  # a notebook's kernel has it
+
+        self.last, self.handle = time.monotonic(), display(self.bar, display_id=True)
+
+    def update(self, task: TaskID, **changes: Any) -> None:
+        """Changes the bar, and draws it unless it was drawn a moment ago."""
+        self.bar.update(task, **changes)
+        if time.monotonic() - self.last > CELL_SECONDS:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draws it as it is now, in place of what was drawn."""
+        self.last = time.monotonic()
+        self.handle.update(self.bar)
+
+    def stop(self) -> None:
+        """Draws its last state."""
+        self.draw()
+
+
 class Meter:
     """Counts runs and run-steps from several threads, and shows them. No error of its own ends training.
 
@@ -80,11 +118,13 @@ class Meter:
 
     @harmless
     def _open(self) -> None:
-        """Opens a bar, on a terminal."""
-        if self.shows and STANDARD_ERROR.isatty():
+        """Opens a bar, on a terminal or in a notebook."""
+        console = Console(file=STANDARD_ERROR)
+        if self.shows and (console.is_jupyter or STANDARD_ERROR.isatty()):
             columns = TextColumn("{task.fields[line]}"), BarColumn(), TimeElapsedColumn()
-            self.bar = Progress(*columns, console=Console(file=STANDARD_ERROR))
-            self.task = self.bar.add_task("", total=self.total, line=self.line())
+            bar = Progress(*columns, console=console)
+            self.task = bar.add_task("", total=self.total, line=self.line())
+            self.bar = CellBar(bar) if console.is_jupyter else bar
             self.bar.start()
 
     @harmless

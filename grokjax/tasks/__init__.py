@@ -7,6 +7,7 @@ from grokjax.tasks.custom import FunctionTask, TableTask, from_function, from_ta
 from grokjax.tasks.digits import Digits
 from grokjax.tasks.mixture import Mixture
 from grokjax.tasks.modular import Modular
+from grokjax.tasks.parity import SparseParity
 from grokjax.tasks.permutations import Permutations
 from grokjax.tasks.sequences import RepeatedSubsequence, SkipTrigram
 from grokjax.tasks.table import Prefixes, Table, find_prefixes
@@ -21,12 +22,14 @@ __all__ = [
     "Prefixes",
     "RepeatedSubsequence",
     "SkipTrigram",
+    "SparseParity",
     "Table",
     "TableTask",
     "find_prefixes",
     "from_function",
     "from_table",
     "modular",
+    "sparse_parity",
 ]
 
 TASKS = {
@@ -36,6 +39,7 @@ TASKS = {
     "digits": Digits,
     "repeated": RepeatedSubsequence,
     "skip_trigram": SkipTrigram,
+    "sparse_parity": SparseParity,
 }
 """Tasks by the name the command line uses."""
 
@@ -45,3 +49,8 @@ def modular(
 ) -> Modular:
     """`x operation y` mod `modulus`; see `Modular` for these and further settings."""
     return Modular(operation=operation, modulus=modulus, tokens=tokens, output=output, **settings)
+
+
+def sparse_parity(bits: int = 40, parity_bits: int = 3, **settings) -> SparseParity:
+    """The parity of `parity_bits` of `bits` random bits; see `SparseParity` for these and further settings."""
+    return SparseParity(bits=bits, parity_bits=parity_bits, **settings)

@@ -104,7 +104,7 @@ BAD = {
     "--max_lr=1e-3": "max_lr is called learning_rate here.",
     "--log_frequency=50": "There is no flag 'log_frequency'. Evaluated steps are set by eval_at: --eval_at=every:50 ",
     "--stopping_thresh=-1": "There is no flag 'stopping_thresh'. A run ends early at a validation accuracy, ",
-    "--wandb": "There is no flag 'wandb'. There is nothing to log to: a sweep writes all curves to one NPZ, ",
+    "--wandb": "There is no flag 'wandb'. A sweep writes all curves to one NPZ, --out=results/sweep.npz. ",
     "--schedule=cosine": "There is no flag 'schedule'. Of learning-rate schedules only a linear warm-up has a name, ",
     "--optimizer=lion": "There is no optimizer 'lion'. Our optimizers do not have it. Write an optax chain with ",
     "--model=Transformer": "model=Transformer is called decoder here. Try --model=decoder.",

@@ -160,6 +160,10 @@ TASK_CASES = {
         batch_rule="stream",
         batch_size=32,
     ),
+    "sparse parity": dict(task="sparse_parity", bits=8, parity_bits=2, examples=60),
+    "sparse parity without end": dict(
+        task="sparse_parity", bits=8, parity_bits=1, examples=60, batch_rule="stream", batch_size=32
+    ),
 }
 
 
@@ -182,7 +186,8 @@ def tiny_rows(told):
     """Training rows, counted from the arguments."""
     if told["task"] == "mixture":
         return told["train_rows"] + told["second_rows"]
-    rows = {"permutations": 36, "digits": 60, "repeated": 60, "skip_trigram": 60}.get(told["task"], 49)
+    drawn = dict.fromkeys(("digits", "repeated", "skip_trigram", "sparse_parity"), 60)
+    rows = ({"permutations": 36} | drawn).get(told["task"], 49)
     rows = 84 if told.get("operands") == 3 else rows  # 7 * 8 * 9 / 6 multisets of three of seven
     return told.get("train_rows") or int(rows * told.get("train_fraction", 0.5))
 

@@ -1,4 +1,4 @@
-"""Digits, repeated subsequences and skip trigrams: tasks that are endless streams, and tables drawn from them."""
+"""Digits, repeated subsequences, skip trigrams, sparse parities: endless streams, and tables drawn from them."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grokjax.config import ConfigError
-from grokjax.tasks import Digits, RepeatedSubsequence, SkipTrigram, streams
+from grokjax.tasks import Digits, RepeatedSubsequence, SkipTrigram, SparseParity, streams
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
@@ -94,6 +94,7 @@ STREAMS = [
     Digits(3, examples=100),
     RepeatedSubsequence(20, 30, 4, 3, examples=100),
     SkipTrigram(4, 12, 6, examples=100),
+    SparseParity(20, 3, examples=100),
 ]
 
 
@@ -227,11 +228,41 @@ def test_the_parts_of_a_table_are_its_trigrams():
     assert table.answer_positions == (5,) and table.vocab_size == table.num_classes == 12
 
 
+def test_a_sparse_parity_is_that_of_one_set_of_bits_and_of_no_other():
+    task = SparseParity(6, 3, examples=64)
+    table = task.table()
+    rows, labels = table.inputs.tolist(), table.labels[:, 0].tolist()
+    assert sorted(row[:6] for row in rows) == [list(row) for row in itertools.product((0, 1), repeat=6)]
+    assert all(row[6] == 2 for row in rows) and table.answer_positions == (6,)
+    assert (table.vocab_size, table.num_classes, table.name) == (3, 2, "parity of 3 of 6 bits")
+    sets = [places for k in range(7) for places in itertools.combinations(range(6), k)]
+    agree = {
+        places: sum(sum(row[i] for i in places) % 2 == label for row, label in zip(rows, labels, strict=True))
+        for places in sets
+    }
+    assert agree.pop(task.relevant) == 64 and len(task.relevant) == 3
+    assert set(agree.values()) == {32}, "any other parity is right for half of the rows"
+    assert set(task.relevant) < set(SparseParity(6, 4, examples=64).relevant)
+
+
+def test_rows_of_forty_bits_are_uniform_and_their_stream_has_the_parity_of_its_table():
+    task = SparseParity(40, 3, examples=50)
+    inputs, labels = sample(task, 3, 4_000)
+    assert all(near(inputs[:, place].sum(), 4_000, 0.5) for place in range(40)) and near(labels.sum(), 4_000, 0.5)
+    for rows, answers in ((inputs, labels), (task.table().inputs, task.table().labels)):
+        assert [sum(row[i] for i in task.relevant) % 2 for row in rows.tolist()] == answers[:, 0].tolist()
+    with pytest.raises(ConfigError, match="parity_bits=5 is more than bits=4. Try --bits=5."):
+        SparseParity(4, 5, examples=10)
+    with pytest.raises(ConfigError, match="examples=4000 is more than the 16 rows of bits=4. Try --examples=16."):
+        SparseParity(4, 2)
+
+
 def test_any_other_setting_makes_another_table():
     bases = [
         (STREAMS[0], [dict(carry=False), dict(examples=90)]),
         (STREAMS[1], [dict(repeats=2), dict(vocabulary=21)]),
         (STREAMS[2], [dict(num_trigrams=3), dict(exponent=1.0)]),
+        (STREAMS[3], [dict(bits=21), dict(parity_bits=4), dict(table_seed=1)]),
     ]
     for base, changes in bases:
         tables = [base.table(), *(dataclasses.replace(base, **changed).table() for changed in changes)]
