@@ -1,8 +1,6 @@
 """A grid in an experiment tracker is read back by the tracker's own reader, and says what the grid says."""
 
-import json
 import math
-import struct
 import sys
 from pathlib import Path
 
@@ -53,49 +51,6 @@ def test_tensorboard_reads_the_settings_of_a_run(board):
     assert settings["modulus"].number_value == 31 and settings["variant"].string_value == names[3].partition("=")[2]
     assert settings["dropout"].number_value == 0.1 and settings["centred"].bool_value is False
     assert settings["run_id"].string_value == gj.load(RESULT)["run_id"].values.ravel()[3]
-
-
-def records(file):
-    """The records of a file of wandb: LevelDB's log format, blocks of 32 KiB with pieces of records in them."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    data, at, piece = file.read_bytes(), 7, b""
-    while at + 7 <= len(data):
-        if 32768 - at % 32768 < 7:
-            at += 32768 - at % 32768
-        _, length, kind = struct.unpack_from("<IHB", data, at)
-        piece, at = piece + data[at + 7 : at + 7 + length], at + 7 + length
-        if kind in (1, 4):
-            yield Record.FromString(piece)
-            piece = b""
-
-
-def test_wandb_keeps_every_curve_and_number_offline(tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-    grid = gj.load(RESULT, fill=None).isel(variant=[0, 3])
-    names = gj.export(grid, "wandb", tmp_path, "first")
-    files = sorted((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
-    assert len(files) == 2
-    for file in files:
-        found = {"history": [], "summary": {}}
-        for record in records(file):
-            if record.HasField("run") and record.run.display_name:
-                found["run"] = record.run
-            if record.HasField("history"):
-                items = {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
-                found["history"].append(items)
-            for item in record.summary.update:
-                found["summary"][item.key or item.nested_key[0]] = json.loads(item.value_json)
-        assert found["run"].project == "first" and found["run"].display_name in names
-        run = grid.isel(variant=names.index(found["run"].display_name)).squeeze()
-        there = run["val_accuracy"].dropna("step")
-        assert [(row["_step"], np.float32(row["val_accuracy"])) for row in found["history"]] == list(
-            zip(there["step"].values.tolist(), there.values, strict=True)
-        )
-        config = {item.key: json.loads(item.value_json) for item in found["run"].config.update}
-        assert config["optimizer"] == run["optimizer"].item() and config["modulus"] == 31
-        assert found["summary"]["num_train"] == run["num_train"].item()
 
 
 def test_a_part_of_a_grid_has_the_settings_that_its_coordinates_tell():
