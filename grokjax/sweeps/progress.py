@@ -1,19 +1,26 @@
 """What a user sees while a sweep runs: a bar on a terminal, a line every so often elsewhere."""
 
 import functools
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from grokjax.messages import STANDARD_ERROR, say
+from grokjax.results import replace_file
 from grokjax.sweeps.lanes import Live
 
 LINE_SECONDS = 15.0
 """Time between two lines where the output is no terminal."""
+
+FILE_SECONDS = 2.0
+"""Time between two times that a share says in its file how far it is, or that somebody looks."""
 
 COUNT_SECONDS = 3.0
 """Time between two lines of what comes before training."""
@@ -44,6 +51,41 @@ class Counted:
                 self.tell(f"{self.doing}: {done + 1:,} of {self.number:,}")
 
 
+class Counts(NamedTuple):
+    """How far a share of a sweep is, as it says in a small file beside its part.
+
+    Attributes:
+      ended: runs of the share that have ended, whoever trained them.
+      left: run-steps that the others may still take.
+      skipped: run-steps that runs which ended early did not take.
+      memorised, generalised: runs that have been seen to reach 99 % on the training and on the validation rows.
+    """
+
+    ended: int = 0
+    left: int = 0
+    skipped: int = 0
+    memorised: int = 0
+    generalised: int = 0
+
+    @staticmethod
+    def beside(part: Path) -> Path:
+        """The file of a share, by the path of its part."""
+        return part.with_suffix(".json")
+
+    @classmethod
+    def read(cls, path: Path) -> "Counts | None":
+        """What a share says; None before it has begun."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Writes them, whole or not at all; ResultError if they cannot be written."""
+        text = json.dumps(self._asdict())
+        replace_file(path, lambda stream: stream.write(text.encode()))
+
+
 def harmless(show: Callable) -> Callable:
     """A method of `Meter` that raises nothing: if it fails, no more is shown, and training goes on."""
 
@@ -65,13 +107,17 @@ class Meter:
     Args:
       budgets: steps each run may take.
       shows: whether to show anything.
+      told: the file in which a share of a sweep says how far it is; None: it is no share.
+      before: runs of the share that had ended before.
     """
 
-    def __init__(self, budgets: list[int], shows: bool = True):
+    def __init__(self, budgets: list[int], shows: bool = True, told: Path | None = None, before: int = 0):
         self.total, self.num_runs = sum(budgets), len(budgets)
+        self.told, self.before = told, before
         self.run_steps = self.skipped = self.ended = self.memorised = self.generalised = 0
         self.lock = threading.Lock()
         self.begin = self.last_line = time.monotonic()
+        self.last_told = -np.inf
         self.reached: dict[str, set[int]] = {"memorised": set(), "generalised": set()}
         self.bar = None
         self.shows = shows
@@ -85,6 +131,8 @@ class Meter:
             self.bar = Progress(*columns, console=Console(file=STANDARD_ERROR))
             self.task = self.bar.add_task("", total=self.total, line=self.line())
             self.bar.start()
+        if self.told:
+            self._tell()
 
     @harmless
     def advanced(self, run_steps: int) -> None:
@@ -126,19 +174,54 @@ class Meter:
         return text + (f", {clock(left)} left at most" if np.isfinite(left) and self.ended < self.num_runs else "")
 
     def _show(self) -> None:
+        if self.told and time.monotonic() - self.last_told > FILE_SECONDS:
+            self._tell()
         if self.bar:
             self.bar.update(self.task, completed=self.run_steps + self.skipped, line=self.line())
         elif self.shows and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
             say(self.line())
 
+    def _tell(self) -> None:
+        self.last_told = time.monotonic()
+        left = self.total - self.run_steps - self.skipped
+        Counts(self.before + self.ended, left, self.skipped, self.memorised, self.generalised).write(self.told)
+
     @harmless
     def close(self) -> None:
         """Shows the last state and leaves the terminal as it was."""
+        if self.told:
+            self._tell()
         if self.bar:
             self.bar.stop()
         elif self.shows and self.num_runs:
             say(self.line())
+
+
+class Summed(Meter):
+    """Shows how far all shares of a sweep are, by what each says in its file.
+
+    Args:
+      budgets: by the file of each share, the steps that each of its runs may take.
+      shows: whether to show anything.
+    """
+
+    def __init__(self, budgets: Mapping[Path, list[int]], shows: bool):
+        super().__init__([steps for of_share in budgets.values() for steps in of_share], shows)
+        self.budgets, self.last_look = budgets, -np.inf
+
+    @harmless
+    def look(self, now: bool = False) -> None:
+        """Reads what the shares say, every few seconds or now, and shows it."""
+        if not (now or time.monotonic() - self.last_look > FILE_SECONDS):
+            return
+        self.last_look = time.monotonic()
+        said = [Counts.read(path) or Counts(left=sum(steps)) for path, steps in self.budgets.items()]
+        whole = Counts(*map(sum, zip(*said, strict=True)))
+        self.ended, self.skipped = whole.ended, whole.skipped
+        self.memorised, self.generalised = whole.memorised, whole.generalised
+        self.run_steps = self.total - whole.left - whole.skipped
+        self._show()
 
 
 def clock(seconds: float) -> str:

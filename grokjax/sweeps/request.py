@@ -56,6 +56,11 @@ class Request:
         """Some of its runs, which another process than that of the rest trains and writes to `path`."""
         return Request(*flat(self.grid, runs), path, self.params, self.snapshots, is_part=True)
 
+    def described_as(self, described: Mapping[str, Any]) -> "Request":
+        """The same, described as it was before it was pickled: a pickled class may be described otherwise."""
+        vars(self)["described"] = described
+        return self
+
     @functools.cached_property
     def configs(self) -> dict[str, Config]:
         """The configurations by run id: fewer than runs where several are the same run."""
