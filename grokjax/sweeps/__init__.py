@@ -122,6 +122,8 @@ def sweep(
         shares=shares,
         address=address,
     )
+    if execution.executor is not None:
+        executors.ready(execution)
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid, runs = _laid_out(config, values, zip, execution)
@@ -199,7 +201,6 @@ def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Requ
             f"snapshots={execution.snapshots} are kept beside the result, and there is no --out to write it to."
         )
     if execution.executor is not None:
-        executors.check()
         place, who, count = Place(0, 1), "The workers of an executor", execution.shares or executors.SHARES
     else:
         place = processes.find_place(execution.process_id, execution.num_processes, execution.coordinator)

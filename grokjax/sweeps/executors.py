@@ -5,7 +5,7 @@
     until all are done: sum up what they say, and show it
     the last of them joins the parts; where that is not the caller, it may have ended long before
 
-The process that calls starts no accelerator and trains nothing. The engine queues shares and starts them again where
+The process that calls trains nothing. The engine queues shares and starts them again where
 their machine died; an exception in training is no such death, and is told at the end.
 """
 
@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import jax
 
 from grokjax.config import ConfigError, Execution
 from grokjax.sweeps import devices, shares
@@ -109,8 +111,17 @@ class Share:
         return DelayedSubmission(self)
 
 
-def check() -> None:
-    """ConfigError in a process of this machine that has begun to call what it was to import."""
+def ready(execution: Execution) -> None:
+    """Readies the process that has an executor train: under an executor's name it starts no accelerator.
+
+    A user's code is lowered here, for which JAX starts its devices. An executor of the user's own may train in this
+    very process, so that JAX is left alone.
+
+    Raises:
+      ConfigError: in a process of this machine that has begun to call what it was to import.
+    """
+    if isinstance(execution.executor, str):
+        jax.config.update("jax_platforms", "cpu")
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself knows it
         raise ConfigError(
             "executor=local starts processes that import the script. Call gj.sweep under if __name__ == '__main__':, "
@@ -133,14 +144,13 @@ def train(whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Ex
       Interrupted: after a signal.
     """
     waiting = _waiting(whole, parts, groups, execution)
-    budgets = dict(waiting.values())
-    for path in budgets:
-        path.unlink(missing_ok=True)  # from now on it says that the share has begun
+    for one in waiting:
+        one.counts.unlink(missing_ok=True)  # from now on it says that the share has begun
     with _opened(execution, whole.request.path) as executor:
         listening.training = True
         with getattr(executor, "batch", contextlib.nullcontext)():  # submitit's, which makes one array of them
-            futures = {executor.submit(share): path for share, (path, _) in waiting.items()}
-        meter, failed, left = Summed(budgets, execution.progress), [], dict(futures)
+            left = {executor.submit(one.share): one.counts for one in waiting}
+        meter, failed = Summed({one.counts: one.budgets for one in waiting}, execution.progress), []
         try:
             while left and not listening.stop.wait(LOOK_SECONDS):
                 for future in [future for future in left if future.done()]:
@@ -149,7 +159,6 @@ def train(whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Ex
                     del left[future]
                 meter.look()
         finally:
-            meter.look(now=True)
             meter.close()
             if left:
                 _cancel(left)
@@ -161,23 +170,37 @@ def train(whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Ex
     if left:
         raise Interrupted(f"Interrupted; shares that had not begun are cancelled. {on}", listening.number)
     if failed:
-        raise ShareError(f"{len(failed)} of {len(futures)} shares failed, the first of them {failed[0]}. {on}")
+        raise ShareError(f"{len(failed)} of {len(waiting)} shares failed, the first of them {failed[0]}. {on}")
 
 
-def _waiting(
-    whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Execution
-) -> dict[Share, tuple[Path, list[int]]]:
-    """The shares that have runs which have not ended, the longest first: each with its file of counts and budgets."""
+class Waiting(NamedTuple):
+    """A share that is to be submitted.
+
+    Attributes:
+      share: the call.
+      work: predicted, in operations.
+      counts: the file in which it says how far it is.
+      budgets: steps that each of its runs may take.
+    """
+
+    share: Share
+    work: float
+    counts: Path
+    budgets: list[int]
+
+
+def _waiting(whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Execution) -> list[Waiting]:
+    """The shares that have runs which have not ended, the longest first."""
     ended = {run_id for records, _ in parts.read() for run_id in records}
-    absolute, waiting = Parts(parts.result.absolute(), parts.count), []
+    waiting = []
     for number, of_share in enumerate(shares.cut(groups, parts.count)):
         runs = shares.runs_of(of_share)
         if any(run.run_id not in ended for run in runs):
-            part = whole.part(absolute.path(number), runs)
+            part = whole.part(parts.path(number), runs)
             share = Share.of(part, _of_worker(execution), parts.count)
-            work = sum(group.work for group in of_share)
-            waiting.append((work, share, (parts.counts(number), [run.config.steps for run in runs])))
-    return {share: told for _, share, told in sorted(waiting, key=lambda entry: -entry[0])}
+            work, budgets = sum(group.work for group in of_share), [run.config.steps for run in runs]
+            waiting.append(Waiting(share, work, parts.counts(number), budgets))
+    return sorted(waiting, key=lambda one: -one.work)
 
 
 def _of_worker(execution: Execution) -> Execution:
@@ -193,7 +216,9 @@ def _failure(future: Any) -> str:
         outcome = future.result()
     except Exception as error:  # of engines come errors of several types
         return _reason(error)
-    return outcome.reason or (f"{outcome.missing} runs have not ended, for it was asked to end" * bool(outcome.missing))
+    if outcome.missing and not outcome.reason:
+        return f"it was asked to end, and {outcome.missing} of its runs have not ended"
+    return outcome.reason
 
 
 def _reason(error: BaseException) -> str:

@@ -27,7 +27,7 @@ DEEPEST = 200
 ENTRIES = {
     ".params": r"[0-9a-f]{16}(-\d+)?\.npz",
     ".checkpoints": r"\d+(\.orbax-checkpoint-tmp.*)?",
-    ".parts": r"\d+-of-\d+\.(npz|checkpoints|json)|request\.pickle",
+    ".parts": r"\d+-of-\d+\.(npz|checkpoints|json)|request\.json",
 }
 """By the suffix of a folder, the names of what sweeps write into it, besides what is `TEMPORARY`."""
 

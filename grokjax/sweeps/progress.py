@@ -211,10 +211,18 @@ class Summed(Meter):
         self.budgets, self.last_look = budgets, -np.inf
 
     @harmless
-    def look(self, now: bool = False) -> None:
-        """Reads what the shares say, every few seconds or now, and shows it."""
-        if not (now or time.monotonic() - self.last_look > FILE_SECONDS):
-            return
+    def look(self) -> None:
+        """Reads what the shares say, every few seconds, and shows it."""
+        if time.monotonic() - self.last_look > FILE_SECONDS:
+            self._sum()
+
+    @harmless
+    def close(self) -> None:
+        """Shows what they say last and leaves the terminal as it was."""
+        self._sum()
+        super().close()
+
+    def _sum(self) -> None:
         self.last_look = time.monotonic()
         said = [Counts.read(path) or Counts(left=sum(steps)) for path, steps in self.budgets.items()]
         whole = Counts(*map(sum, zip(*said, strict=True)))

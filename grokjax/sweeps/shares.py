@@ -8,8 +8,10 @@ Runs never talk to each other, so the folder is all that is shared. Nobody waits
 last, says how many runs have not ended yet. What a share trained is kept in its part however its process ends.
 """
 
+import base64
 import collections
 import dataclasses
+import json
 import pickle
 import platform
 import time
@@ -31,7 +33,7 @@ from grokjax.sweeps.request import Request
 from grokjax.sweeps.signals import Listening
 from grokjax.sweeps.training import Training
 
-REQUEST = "request.pickle"
+REQUEST = "request.json"
 """The file of a folder of parts that says what is asked for."""
 
 
@@ -76,7 +78,7 @@ class Kept(NamedTuple):
       shared: ids of those that the result lacked, which are shared out.
       trained_by: what the result's meta said then of who had trained it.
       versions: of what pickled the request.
-      request: the grid, its runs, the snapshots and the description, pickled.
+      request: the grid, its runs, snapshots and description, pickled, in base 64; only `join_parts` unpickles it.
     """
 
     count: int
@@ -84,7 +86,7 @@ class Kept(NamedTuple):
     shared: list[str]
     trained_by: list[dict]
     versions: dict[str, str]
-    request: bytes
+    request: str
 
 
 class Parts:
@@ -128,10 +130,10 @@ class Parts:
     def kept(self) -> Kept | None:
         """What is kept of the request; None if there is nothing; ConfigError if it cannot be read."""
         try:
-            return Kept(**pickle.loads((self.folder / REQUEST).read_bytes()))
+            return Kept(**json.loads((self.folder / REQUEST).read_bytes()))
         except FileNotFoundError:
             return None
-        except Exception as error:  # of damaged files come errors of a dozen types
+        except (OSError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"{self.folder / REQUEST} cannot be read ({type(error).__name__}). Remove it, and go on by the command "
                 "of the sweep."
@@ -175,9 +177,11 @@ class Parts:
             shared=[run.run_id for run in runs_of(shared)],
             trained_by=whole.trained_by,
             versions=_versions(),
-            request=pickled((request.grid, list(request.runs), request.snapshots, request.described)),
+            request=base64.b64encode(
+                pickled((request.grid, list(request.runs), request.snapshots, request.described))
+            ).decode(),
         )
-        content = pickle.dumps(kept._asdict())
+        content = json.dumps(kept._asdict()).encode()
         results.replace_file(self.folder / REQUEST, lambda stream: stream.write(content))
 
     def ended(self) -> int:
@@ -279,7 +283,7 @@ def join_parts(path: Path) -> tuple[Inventory, int]:
         raise ConfigError(
             f"{parts.folder} is of a sweep by {', '.join(other)}. Join it with these, or by the command of the sweep."
         )
-    grid, runs, snapshots, described = pickle.loads(kept.request)
+    grid, runs, snapshots, described = pickle.loads(base64.b64decode(kept.request))
     request = Request.of(grid, runs, path, snapshots).described_as(described)
     whole = Inventory(request)
     with owned(path):
