@@ -148,8 +148,7 @@ def train(whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Ex
         one.counts.unlink(missing_ok=True)  # from now on it says that the share has begun
     with _opened(execution, whole.request.path) as executor:
         listening.training = True
-        with getattr(executor, "batch", contextlib.nullcontext)():  # submitit's, which makes one array of them
-            left = {executor.submit(one.share): one.counts for one in waiting}
+        left = _submitted(executor, waiting)
         meter, failed = Summed({one.counts: one.budgets for one in waiting}, execution.progress), []
         try:
             while left and not listening.stop.wait(LOOK_SECONDS):
@@ -171,6 +170,15 @@ def train(whole: Inventory, parts: Parts, groups: Sequence[Group], execution: Ex
         raise Interrupted(f"Interrupted; shares that had not begun are cancelled. {on}", listening.number)
     if failed:
         raise ShareError(f"{len(failed)} of {len(waiting)} shares failed, the first of them {failed[0]}. {on}")
+
+
+def _submitted(executor: Any, waiting: Sequence["Waiting"]) -> dict[Any, Path]:
+    """The future of each share, with its file of counts; ShareError if the executor does not take them."""
+    try:
+        with getattr(executor, "batch", contextlib.nullcontext)():  # submitit's, which makes one array of them
+            return {executor.submit(one.share): one.counts for one in waiting}
+    except Exception as error:  # of engines come errors of several types
+        raise ShareError(f"The executor takes no shares ({_reason(error)}). The same command tries again.") from error
 
 
 class Waiting(NamedTuple):
@@ -271,7 +279,8 @@ def _local(execution: Execution, result: Path) -> Iterator[ProcessPoolExecutor]:
 
 
 def _follow(caller: Any) -> None:
-    """Readies a process of this machine: it ends when the caller closes the other end of a pipe, or dies."""
+    """Readies a process of this machine, for one core: it ends when the caller closes the end of a pipe, or dies."""
+    jax.config.update("jax_platforms", "cpu")
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C is the caller's, who then has us end
     threading.Thread(target=_await_end, args=(caller,), daemon=True).start()

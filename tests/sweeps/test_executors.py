@@ -22,7 +22,7 @@ from grokjax.sweeps.lock import owned
 from grokjax.sweeps.shares import REQUEST, Parts
 
 GRID = dict(seed=range(5), steps=200)
-LONG = dict(seed=range(2), steps=3000, eval_at="every:100")
+LONG = dict(seed=range(2), steps=2000, eval_at="every:100")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,7 @@ def test_a_worker_that_is_killed_in_mid_share_loses_nothing_and_another_may_come
 
 def test_jobs_of_submitit_give_what_one_process_gives_to_the_bit(tmp_path, alone):
     executor = submitit.LocalExecutor(tmp_path / "jobs")
+    executor.update_parameters(timeout_min=60)
     grid = train(out=tmp_path / "a.npz", executor=executor, shares=2, **GRID)
     assert same_bits(grid, alone) and len(list((tmp_path / "jobs").glob("*_result.pkl"))) == 2
 
@@ -114,13 +115,14 @@ def test_processes_of_this_machine_know_a_model_of_the_script_and_the_caller_sta
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert not done.returncode, done.stderr
+    assert "4/4 runs, " in done.stderr and "Wrote shared.npz (4 runs) from 2 shares." in done.stderr
     assert done.stdout == "platforms: cpu\nsame: True\nagain: True\n", done.stdout + done.stderr
 
 
 def test_many_shares_are_joined(tmp_path, pool):
-    grid = train(out=tmp_path / "a.npz", executor=pool, shares=40, seed=range(30), steps=5)
-    assert gj.results.read(tmp_path / "a.npz")[1]["processes"] == 30 and (grid.status == "finished").all()
-    assert same_bits(grid.isel(seed=[0, 25]), train(seed=[0, 25], steps=5))
+    grid = train(out=tmp_path / "a.npz", executor=pool, shares=30, seed=range(24), steps=5)
+    assert gj.results.read(tmp_path / "a.npz")[1]["processes"] == 24 and (grid.status == "finished").all()
+    assert same_bits(grid.isel(seed=[0, 20]), train(seed=[0, 20], steps=5))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "a.params"]
 
 
