@@ -11,6 +11,9 @@ CHECKPOINT_MINUTES = 5.0
 
 LARGEST_COUNT = 10**9
 
+SHARES = 64
+"""Into how many shares the work of an executor is cut, unless another number is given."""
+
 EXECUTORS = ("local", "slurm", "dask")
 """Executors that have a name: processes of this machine, jobs by submitit, the workers of a Dask scheduler."""
 
@@ -55,7 +58,7 @@ class Execution:
     executor: Any = dataclasses.field(
         default=None, metadata={"help": f"what trains shares of the sweep: {', '.join(EXECUTORS)}", "kind": str}
     )
-    shares: int | None = _count("into how many an executor's work is cut; default: 64", low=1)
+    shares: int | None = _count(f"into how many an executor's work is cut; default: {SHARES}", low=1)
     address: str | None = _option(None, "host:port of the scheduler of --executor=dask", kind=str)
     checkpoint_minutes: float = _option(
         CHECKPOINT_MINUTES,

@@ -24,7 +24,7 @@ from typing import Any
 import xarray as xr
 
 from grokjax import results
-from grokjax.config import CHECKPOINT_MINUTES, CautiousModel, Config, ConfigError, Execution, offers
+from grokjax.config import CHECKPOINT_MINUTES, SHARES, CautiousModel, Config, ConfigError, Execution, offers
 from grokjax.messages import say, show
 from grokjax.sweeps import code, collect, devices, executors, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
@@ -201,7 +201,7 @@ def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Requ
             f"snapshots={execution.snapshots} are kept beside the result, and there is no --out to write it to."
         )
     if execution.executor is not None:
-        place, who, count = Place(0, 1), "The workers of an executor", execution.shares or executors.SHARES
+        place, who, count = Place(0, 1), "The workers of an executor", execution.shares or SHARES
     else:
         place = processes.find_place(execution.process_id, execution.num_processes, execution.coordinator)
         who, count = f"{place.count} processes", place.count

@@ -33,9 +33,6 @@ from grokjax.sweeps.progress import Summed
 from grokjax.sweeps.shares import Parts
 from grokjax.sweeps.signals import Interrupted, Listening
 
-SHARES = 64
-"""Into how many shares the work is cut, unless another number is given."""
-
 LOOK_SECONDS = 0.5
 """Between two looks at which shares are done."""
 
