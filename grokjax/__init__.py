@@ -15,6 +15,8 @@ _HOME = {
     "sweep": "grokjax.sweeps",
     "search": "grokjax.sweeps.bisection",
     "Interrupted": "grokjax.sweeps",
+    "ShareError": "grokjax.sweeps",
+    "join": "grokjax.sweeps",
     "open_run": "grokjax.live",
     "snapshots": "grokjax.live",
     "measure": "grokjax.measuring",

@@ -1,4 +1,4 @@
-"""The command `grokjax`: sweep, run, draw, explore, report, list, benchmark. Every verb is also a script.
+"""The command `grokjax`: sweep, run, join, draw, explore, report, list, benchmark. Every verb is also a script.
 
     grokjax sweep --modulus=97 --train_fraction=0.3:0.8:0.05 --out=add.npz     any grid of runs
     grokjax run pku/optimizers --preset=quick                                  an experiment
@@ -20,6 +20,7 @@ from pathlib import Path
 VERBS = {
     "sweep": "train any grid of runs: every setting is a flag, one value, a list or a range",
     "run": "train an experiment of a study: grokjax run pku/optimizers --preset=quick",
+    "join": "join what there is of a sweep in shares: grokjax join results/add.npz",
     "draw": "draw the figure of an experiment: grokjax draw pku/optimizers",
     "explore": "look at a result in a browser: grokjax explore results/add.npz",
     "report": "judge the studies' claims on the results that are there, and write what held",

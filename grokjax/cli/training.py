@@ -1,4 +1,4 @@
-"""The verbs that train: `sweep` any grid, `run` an experiment."""
+"""The verbs that train: `sweep` any grid, `run` an experiment; and `join`, for what several trained."""
 
 import contextlib
 import dataclasses
@@ -21,9 +21,11 @@ from grokjax.measuring import measure
 from grokjax.messages import say, show
 from grokjax.results import ResultError, format_summary, measures_of, summary
 from grokjax.study import Experiment, Preset, plain_text
-from grokjax.sweeps import Interrupted, devices, sweep
+from grokjax.sweeps import Interrupted, ShareError, devices, join, sweep
 from grokjax.sweeps.bisection import probes_at_most, search
 from grokjax.sweeps.components import COMPONENTS
+
+HELP = ("-h", "--help", "-help", "--helpfull")
 
 SWEEP_DOC = """Trains any grid of runs and writes one labelled NPZ.
 
@@ -66,6 +68,27 @@ def run(experiment: Experiment, argv: Sequence[str]) -> None:
             show(f"measures  {measures_of(keywords['out'])}")
 
     guarded(work, argv, doc=described(experiment), presets=list(experiment.presets))
+
+
+JOIN_DOC = """Joins what there is of a sweep in shares: once all its runs have ended the whole result, before that those
+that have.
+
+usage: grokjax join PATH"""
+
+
+def join_command(argv: Sequence[str]) -> None:
+    """`grokjax join PATH`.
+
+    Args:
+      argv: program and arguments.
+    """
+    with in_a_sentence(argv[0]):
+        if any(argument in HELP for argument in argv[1:]):
+            show(JOIN_DOC)
+        elif len(argv) != 2 or argv[1].startswith("-"):
+            raise ConfigError(f"Name one result: {argv[0]} results/add.npz.")
+        else:
+            _summarise(join(argv[1]))
 
 
 def chosen(experiment: Experiment, given: Given) -> tuple[str, dict[str, Any]]:
@@ -123,9 +146,14 @@ def _train(keywords: dict[str, Any], bisected: str = "") -> bool:
         raise ConfigError("There is no --out to write the result to. Try --out=results/sweep.npz.")
     grid = _bisect(keywords, bisected) if several(keywords.get(bisected)) else sweep(**keywords)
     if grid is not None:
-        by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
-        show(format_summary(summary(grid, by=by or None)))
+        _summarise(grid)
     return grid is not None
+
+
+def _summarise(grid: xr.Dataset) -> None:
+    """Shows what a result says, a line for each point of its axes but seeds."""
+    by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
+    show(format_summary(summary(grid, by=by or None)))
 
 
 def _bisect(keywords: dict[str, Any], name: str) -> xr.Dataset | None:
@@ -158,7 +186,7 @@ def guarded(
     """
     with in_a_sentence(argv[0]):
         devices.start()
-        if any(argument in ("-h", "--help", "-help", "--helpfull") for argument in argv[1:]):
+        if any(argument in HELP for argument in argv[1:]):
             show(help_text(argv[0], doc, presets, **flags))
             sys.exit(0)
         if (given := parse(argv, presets=bool(presets), **flags)) is not None:
@@ -175,7 +203,7 @@ class in_a_sentence:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if isinstance(error, ConfigError | ResultError):
+        if isinstance(error, ConfigError | ResultError | ShareError):
             say(f"{self.program}: {error}")
             sys.exit(1)
         if isinstance(error, Interrupted):

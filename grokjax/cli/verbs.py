@@ -71,6 +71,12 @@ def _run(name):
     return action
 
 
+def _join(_):
+    from grokjax.cli import training
+
+    return training.join_command
+
+
 def _draw(name):
     from grokjax.cli import drawing
 
@@ -101,7 +107,16 @@ def _benchmark(_):
     return benchmark.main
 
 
-_actions = dict(sweep=_sweep, run=_run, draw=_draw, explore=_explore, report=_report, list=_list, benchmark=_benchmark)
+_actions = dict(
+    sweep=_sweep,
+    run=_run,
+    join=_join,
+    draw=_draw,
+    explore=_explore,
+    report=_report,
+    list=_list,
+    benchmark=_benchmark,
+)
 
 
 def _end(program: str, sentence: str) -> None:

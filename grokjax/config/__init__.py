@@ -25,7 +25,7 @@ from grokjax.config.contracts import (
     Task,
     offers,
 )
-from grokjax.config.execution import CHECKPOINT_MINUTES, OPTIONS, SWEEP_KEYWORDS, Execution
+from grokjax.config.execution import CHECKPOINT_MINUTES, OPTIONS, SHARES, SWEEP_KEYWORDS, Execution
 from grokjax.config.names import (
     FEW,
     LONGEST_SHOWN,
@@ -105,6 +105,7 @@ __all__ = [
     "SharingModel",
     "StreamTask",
     "SENTENCES",
+    "SHARES",
     "SMALLEST",
     "SNAP_DIGITS",
     "SNAP_ERROR",

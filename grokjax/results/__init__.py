@@ -4,7 +4,7 @@ Nothing here needs JAX.
 """
 
 from grokjax.results.accessor import OfGrid
-from grokjax.results.archives import MOST_META, remove_unfinished
+from grokjax.results.archives import MOST_META, remove_unfinished, replace_file
 from grokjax.results.datasets import filled, load, peek, to_dataset
 from grokjax.results.files import read, write
 from grokjax.results.measures import load_measures, measures_of, with_measures
@@ -36,6 +36,7 @@ __all__ = [
     "peek",
     "read",
     "remove_unfinished",
+    "replace_file",
     "runs",
     "snapshot_name",
     "snapshot_steps",

@@ -5,13 +5,13 @@
     while the result is ours alone, and signals are listened to:
         the missing runs, in groups that share a program; what they need
         dry run: print that
-        one of several processes: train a share of them; the first joins all
+        an executor: have it train them in shares, and join those
+        one of several processes: train a share of them; whoever ends last joins all
         otherwise: train them, and write the result
 
 The room is called `sweeps` so that `grokjax.sweep` can be the function, whatever is imported first.
 """
 
-import collections
 import dataclasses
 import functools
 import math
@@ -24,21 +24,23 @@ from typing import Any
 import xarray as xr
 
 from grokjax import results
-from grokjax.config import CHECKPOINT_MINUTES, CautiousModel, Config, ConfigError, Execution, offers
+from grokjax.config import CHECKPOINT_MINUTES, SHARES, CautiousModel, Config, ConfigError, Execution, offers
 from grokjax.messages import say, show
-from grokjax.sweeps import code, collect, devices, forecast, outputs, processes
+from grokjax.sweeps import code, collect, devices, executors, forecast, outputs, processes
 from grokjax.sweeps.engine import Group, make_groups
+from grokjax.sweeps.executors import ShareError
 from grokjax.sweeps.grid import Grid, make_grid
 from grokjax.sweeps.identity import Run
 from grokjax.sweeps.inventory import Inventory
-from grokjax.sweeps.lock import owned
-from grokjax.sweeps.processes import Parts, Place
+from grokjax.sweeps.lock import Taken, owned
+from grokjax.sweeps.processes import Place
 from grokjax.sweeps.progress import Counted
 from grokjax.sweeps.request import Request
+from grokjax.sweeps.shares import Parts, cut, join_parts, runs_of, train_share
 from grokjax.sweeps.signals import Interrupted, Listening
 from grokjax.sweeps.training import Training
 
-__all__ = ["Interrupted", "sweep"]
+__all__ = ["Interrupted", "ShareError", "join", "sweep"]
 
 
 def sweep(
@@ -57,6 +59,9 @@ def sweep(
     process_id: int | None = None,
     num_processes: int | None = None,
     coordinator: str | None = None,
+    executor: Any = None,
+    shares: int | None = None,
+    address: str | None = None,
     **values: Any,
 ) -> xr.Dataset | None:
     """Trains a grid of runs and returns its labelled result.
@@ -79,18 +84,25 @@ def sweep(
         takes long.
       keep_checkpoints: leave those of the runs under way when all have ended.
       process_id, num_processes: which of several processes this is, from 0, that share the sweep through the folder of
-        `out`; None: as what has started it says (SLURM, Open MPI, PMI), or alone.
+        `out`; None: as what has started it says (SLURM, its arrays too, Open MPI, PMI), or alone.
       coordinator: host:port, or 'auto': have all processes meet by `jax.distributed` first, as pods of TPUs need.
+      executor: trains shares of the sweep, in processes that see the folder of `out`: 'local' (processes of this
+        machine, a core each), 'slurm' (jobs by submitit), 'dask' (the workers of a scheduler), or an object with the
+        interface of `concurrent.futures.Executor`, which is left open. This process then trains nothing.
+      shares: into how many the work of an executor is cut; None: 64.
+      address: host:port of Dask's scheduler.
       **values: settings by name. A scalar sets all runs, a sequence makes an axis, a mapping from labels to
         settings makes an axis of configurations; `num_seeds=5` is short for `seed=range(5)`.
 
     Returns:
-      The dataset that `grokjax.load(out)` would give; None after a dry run, and in all processes but the first.
+      The dataset that `grokjax.load(out)` would give; None after a dry run, and in all of several processes but the one
+      that ends last.
 
     Raises:
       ConfigError: for a grid that cannot be run, naming what to change. Nothing has been written then.
       ResultError: if `out` cannot be read or written.
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP; all runs are saved as far as they had come.
+      ShareError: if shares of an executor failed; the others are kept, and the same call goes on.
     """
     devices.start()
     execution = Execution(
@@ -106,27 +118,66 @@ def sweep(
         process_id=process_id,
         num_processes=num_processes,
         coordinator=coordinator,
+        executor=executor,
+        shares=shares,
+        address=address,
     )
+    if execution.executor is not None:
+        executors.ready(execution)
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
     grid, runs = _laid_out(config, values, zip, execution)
-    request, place = _placed(grid, runs, execution)
+    request, place, parts = _placed(grid, runs, execution)
     inventory = Inventory(request)
-    if _is_complete(inventory, execution):  # which needs no right to write
+    if _is_complete(inventory, parts, execution):  # which needs no right to write
         return None if execution.dry_run else inventory.dataset()
     if request.path:
-        outputs.check(request.path, (".params", ".checkpoints", *([".parts"] if place.count > 1 else [])))
+        outputs.check(request.path, (".params", ".checkpoints", *([".parts"] if parts else [])))
     with Listening() as listening, _alone_with(request, place, execution):
-        if _is_complete(inventory, execution):  # by another process, meanwhile
+        if _is_complete(inventory, parts, execution):  # by another process, meanwhile
             return None if execution.dry_run else inventory.dataset()
-        groups, where, needs = _planned(inventory, place, execution)
+        groups = _missing(inventory, parts, execution)
+        if parts and not execution.dry_run:
+            if execution.executor is not None:
+                parts.keep(inventory, groups)
+                executors.train(inventory, parts, groups, execution, listening)
+                parts.join(inventory)
+                say(f"Wrote {request.path} ({len(request.runs)} runs) from {parts.count} shares.", execution.progress)
+                return inventory.dataset()
+            return _one_of_several(inventory, parts, place, groups, execution, listening)
+        groups = cut(groups, place.count)[place.number]
+        where, needs = _planned(inventory, groups, execution)
         if execution.dry_run:
             show(needs)
             return None
-        if place.count > 1:
-            return _one_of_several(inventory, execution, place, groups, where, listening)
         Training(inventory, execution, where, listening).train(groups)
         return inventory.dataset()
+
+
+def join(path: str | os.PathLike) -> xr.Dataset:
+    """Joins the parts of a sweep in shares, whether or not all its runs have ended.
+
+    Once all have ended, the parts are removed. Until then they stay, the others are 'not run', and the same sweep goes
+    on with them. The runs are unpickled, which can run any code: join only what you trust.
+
+    Args:
+      path: of the result.
+
+    Returns:
+      The dataset that `grokjax.load(path)` would give.
+
+    Raises:
+      ConfigError: where there are no parts, where other versions of Python or of packages began the sweep, or if
+        another process writes the result.
+    """
+    path = outputs.named(path)
+    whole, missing = join_parts(path)
+    total = len(whole.request.configs)
+    if whole.meta is None:
+        raise ConfigError(f"No run of {path} has ended yet, so there is nothing to join.")
+    rest = f"; {missing} have not ended, and the command of the sweep goes on with them" if missing else ""
+    say(f"Wrote {path} with {total - missing} of {total} runs{rest}.")
+    return whole.dataset()
 
 
 def _laid_out(config: Config, values: Mapping[str, Any], zipped: Any, execution: Execution) -> tuple[Grid, list[Run]]:
@@ -140,8 +191,8 @@ def _laid_out(config: Config, values: Mapping[str, Any], zipped: Any, execution:
     return grid, runs
 
 
-def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Request, Place]:
-    """The runs with the file they are written to, and which of several processes this is."""
+def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Request, Place, Parts | None]:
+    """The runs with the file they are written to, which of several processes this is, and the parts of shares."""
     path = None if execution.out is None else outputs.named(execution.out)
     if path and path.exists() and not execution.overwrite:
         runs = _known_again(runs, path, execution.progress)
@@ -149,12 +200,18 @@ def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Requ
         raise ConfigError(
             f"snapshots={execution.snapshots} are kept beside the result, and there is no --out to write it to."
         )
-    place = processes.find_place(execution.process_id, execution.num_processes, execution.coordinator)
-    if path is None and place.count > 1:
-        raise ConfigError(f"{place.count} processes share a folder, and there is no --out to say which.")
-    if path:
-        Parts(path, place).check(execution.overwrite)
-    return Request.of(grid, runs, path, execution.snapshots), place
+    if execution.executor is not None:
+        place, who, count = Place(0, 1), "The workers of an executor", execution.shares or SHARES
+    else:
+        place = processes.find_place(execution.process_id, execution.num_processes, execution.coordinator)
+        who, count = f"{place.count} processes", place.count
+    several = execution.executor is not None or place.count > 1
+    if path is None and several:
+        raise ConfigError(f"{who} share a folder, and there is no --out to say which.")
+    parts = Parts(path, count) if path else None
+    if parts:
+        parts.check(execution.overwrite)
+    return Request.of(grid, runs, path, execution.snapshots), place, parts if several else None
 
 
 def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
@@ -169,8 +226,10 @@ def _known_again(runs: Sequence[Run], path: Path, shows: bool) -> list[Run]:
     return [dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)) for run in runs]
 
 
-def _is_complete(inventory: Inventory, execution: Execution) -> bool:
+def _is_complete(inventory: Inventory, parts: Parts | None, execution: Execution) -> bool:
     """Whether all runs are in the result, which is read again if it has changed; says so if they are."""
+    if parts and parts.begun:  # what is shared out is in the parts, whatever the result holds
+        return False
     if not execution.overwrite:
         inventory.read()
     if inventory.meta is None or not inventory.complete:
@@ -187,22 +246,27 @@ def _alone_with(request: Request, place: Place, execution: Execution):
     return owned(request.path) if writes else nullcontext()
 
 
-def _planned(inventory: Inventory, place: Place, execution: Execution):
-    """What this process is to train: the groups of missing runs, the devices, and what the groups need, to print."""
+def _missing(inventory: Inventory, parts: Parts | None, execution: Execution) -> list[Group]:
+    """The runs that are to be trained or shared out, in groups; says what models have to say of them."""
+    missing = parts.shared(inventory) if parts else inventory.missing()
     if not execution.overwrite:
         inventory.read_checkpoints()
-    request, missing = inventory.request, inventory.missing()
-    where = devices.local_devices(execution.num_devices)
     tell = functools.partial(say, aloud=execution.speaks)
-    groups = processes.shared(make_groups(Counted(missing, len(missing), "grouping runs", tell)), place)
+    groups = make_groups(Counted(missing, len(missing), "grouping runs", tell))
     if caveat := _caveat(groups):
         tell(caveat)
+    _say_all(inventory.request.grid.notes)
+    return groups
+
+
+def _planned(inventory: Inventory, groups: Sequence[Group], execution: Execution):
+    """The devices, and what the groups need of them, to print."""
+    where, request = devices.local_devices(execution.num_devices), inventory.request
     needs: Any = "Nothing is left for this process to train."
     if groups:
         compiled_for = where[:1] if execution.dry_run else where
         needs = forecast.make(request.grid, request.runs, groups, compiled_for, execution.lanes)
-    _say_all(request.grid.notes)
-    return groups, where, needs
+    return where, needs
 
 
 def _caveat(groups: Sequence[Group]) -> str | None:
@@ -220,29 +284,29 @@ def _say_all(notes: Sequence[str]) -> None:
 
 
 def _one_of_several(
-    whole: Inventory, execution: Execution, place: Place, groups: Sequence[Group], where, listening: Listening
+    whole: Inventory, parts: Parts, place: Place, groups: Sequence[Group], execution: Execution, listening: Listening
 ) -> xr.Dataset | None:
-    """Trains this process' share; the first process then waits for the others', and joins all."""
-    parts = Parts(whole.request.path, place)
-    outputs.claim(parts.folder)
-    with owned(parts.path()):
-        if groups:  # there may be more processes than runs
-            part = whole.part(parts.path(), [run for group in groups for run in group.pending])
-            part.read()
-            part.read_checkpoints()
-            for group in groups:
-                group.pending = collections.deque(run for run in group.pending if run.run_id not in part.records)
-            if not part.complete:
-                Training(part, execution, where, listening).train([group for group in groups if group.pending])
-        if place.number:
-            text = f"Process {place.number} of {place.count} has done its share; process 0 joins them."
-            say(text, execution.progress)
-            return None
-        listening.training = True
-        parts.join(whole, listening.stop, functools.partial(say, aloud=execution.progress))
-        if listening.heard and not whole.complete:
-            text = "Interrupted while waiting for others; the same command goes on to wait."
-            raise Interrupted(text, listening.heard[0])
+    """Trains this process' share; if it is the last to end, joins all."""
+    runs = runs_of(cut(groups, place.count)[place.number])
+    if runs:  # there may be more processes than runs
+        parts.keep(whole, groups)
+        train_share(whole.part(parts.path(place.number), runs), execution, listening)
+    total = sum(len(group.pending) for group in groups)
+    left = total - parts.ended()
+    try:
+        if not left:
+            with owned(whole.request.path):
+                left = parts.join(whole)
+        elif not parts.begun:  # another has joined them meanwhile
+            whole.read()
+            left = len(whole.missing())
+    except Taken:
+        say(f"Process {place.number} of {place.count} has ended; another joins the parts.", execution.progress)
+        return None
+    if left:
+        text = f"Process {place.number} of {place.count} has done its share; {left} of {total} runs have not ended yet."
+        say(f"{text} Whoever ends last joins them.", execution.progress)
+        return None
     text = f"Wrote {whole.request.path} ({len(whole.request.runs)} runs) from {place.count} processes."
     say(text, execution.progress)
     return whole.dataset()

@@ -83,7 +83,7 @@ class Grid:
 def flat(grid: Grid, runs: Sequence[Run]) -> tuple[Grid, list[Run]]:
     """Runs of a grid as a grid of their own, along one axis."""
     axis = Axis(("run",), (tuple(range(len(runs))),), ({},) * len(runs))
-    return Grid(grid.base, {}, (axis,)), [dataclasses.replace(run, index=(i,)) for i, run in enumerate(runs)]
+    return Grid(grid.base, {}, (axis,)), [run.at((i,)) for i, run in enumerate(runs)]
 
 
 def make_grid(base: Config, values: Mapping[str, Any], zipped: Any = ()) -> Grid:

@@ -38,6 +38,12 @@ class Run:
             whole["code"] = {piece.piece: piece.computes for piece in self.code}
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
+    def at(self, index: tuple[int, ...]) -> "Run":
+        """The same run at another place of a grid. Its id goes along: a pickled class may be identified otherwise."""
+        moved = dataclasses.replace(self, index=index)
+        vars(moved)["run_id"] = self.run_id
+        return moved
+
 
 def identified(runs: Sequence[Run]) -> list[Run]:
     """The runs, each with the pieces of a user's code that it runs; ConfigError for code that cannot be traced."""

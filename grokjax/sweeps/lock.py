@@ -19,6 +19,10 @@ WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 """Errors by which a file system says that it has no locks, as network file systems may."""
 
 
+class Taken(ConfigError):
+    """Another process has the right to write."""
+
+
 @contextlib.contextmanager
 def owned(path: Path) -> Iterator[None]:
     """While inside, no other process may enter for the same path.
@@ -31,7 +35,8 @@ def owned(path: Path) -> Iterator[None]:
       path: of a result that is to be written.
 
     Raises:
-      ConfigError: if another process is inside, naming it, or no lock can be taken, saying why.
+      Taken: if another process is inside, naming it.
+      ConfigError: if no lock can be taken, saying why.
     """
     file = path.with_name(f".{path.name}.lock")
     lock = _acquired(file, path)
@@ -57,7 +62,7 @@ def _acquired(file: Path, path: Path) -> filelock.BaseFileLock:
             lock = filelock.SoftFileLock(file.with_suffix(".soft.lock"), timeout=PATIENCE)
             lock.acquire()
     except filelock.Timeout:
-        raise ConfigError(_held(lock, path)) from None
+        raise Taken(_held(lock, path)) from None
     except OSError as error:
         raise ConfigError(unwritable(path, error)) from None
     if not isinstance(lock, filelock.SoftFileLock):  # which names its owner itself

@@ -1,7 +1,7 @@
 """Where a sweep writes: checked before the first step, and its folders marked, so that others' files are never touched.
 
 A result x.npz has up to three folders beside it, each made by a sweep and marked by a file in it: x.params with the
-parameters, x.checkpoints with the runs under way, x.parts with the parts of several processes.
+parameters, x.checkpoints with the runs under way, x.parts with the parts of a sweep in shares.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ DEEPEST = 200
 ENTRIES = {
     ".params": r"[0-9a-f]{16}(-\d+)?\.npz",
     ".checkpoints": r"\d+(\.orbax-checkpoint-tmp.*)?",
-    ".parts": r"\d+-of-\d+\.(npz|checkpoints)",
+    ".parts": r"\d+-of-\d+\.(npz|checkpoints|json)|request\.json",
 }
 """By the suffix of a folder, the names of what sweeps write into it, besides what is `TEMPORARY`."""
 

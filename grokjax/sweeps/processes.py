@@ -1,27 +1,12 @@
-"""Several processes, on one machine or many, that train one grid: who is who, who trains what, and the joining.
+"""Several processes that somebody has started, on one machine or many: which of them this is."""
 
-Runs never talk to each other, so all that processes share is a folder: each writes its runs there as a result of its
-own, its part, and process 0 joins the parts. A process that dies takes nothing with it; started again by the same
-command it goes on with its share, while the others keep theirs.
-"""
-
-import collections
-import dataclasses
 import os
-import threading
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 
-from grokjax import results
 from grokjax.config import ConfigError
-from grokjax.sweeps import collect, outputs, provenance
-from grokjax.sweeps.engine import Group, Record
-from grokjax.sweeps.inventory import Inventory
-from grokjax.sweeps.lock import owned
 
 LAUNCHERS = {
     "SLURM": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
@@ -30,8 +15,8 @@ LAUNCHERS = {
 }
 """Environment variables by which what has started several processes tells each of them its number and their count."""
 
-LOOK_SECONDS = 2.0
-"""Between two looks of process 0 at the parts of the others."""
+ARRAY = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+"""Those by which SLURM tells each job of an array its number, the smallest number and their count."""
 
 
 class Place(NamedTuple):
@@ -45,7 +30,7 @@ def find_place(process_id: int | None, num_processes: int | None, coordinator: s
     """Which process this is.
 
     Args:
-      process_id, num_processes: as given; None to find out from what has started the process (`LAUNCHERS`).
+      process_id, num_processes: as given; None to find out from what has started the process (`LAUNCHERS`, `ARRAY`).
       coordinator: address host:port at which `jax.distributed` is to meet, where devices need that all processes know
         of each other, such as a pod of TPUs; 'auto' to have it find out everything, None to do without.
 
@@ -62,7 +47,7 @@ def find_place(process_id: int | None, num_processes: int | None, coordinator: s
                 "0, and there is at least one."
             )
     else:
-        place = _launched()
+        place = _launched(os.environ)
     if coordinator is None:
         return place
     try:
@@ -76,111 +61,19 @@ def find_place(process_id: int | None, num_processes: int | None, coordinator: s
     return Place(jax.process_index(), jax.process_count())
 
 
-def _launched() -> Place:
+def _launched(told: Mapping[str, str]) -> Place:
+    """The place that environment variables tell: of a task among those of its job, and of the job in its array."""
+    task = job = Place(0, 1)
     for number, count in LAUNCHERS.values():
-        if number in os.environ and count in os.environ:
-            return Place(int(os.environ[number]), int(os.environ[count]))
-    return Place(0, 1)
-
-
-def shared(groups: Sequence[Group], place: Place) -> list[Group]:
-    """The groups with the runs that one of several processes trains; those without any are left out.
-
-    Each process gets the same predicted work, as near as whole runs allow, in as few groups as may be: each is a
-    program to compile and, on an accelerator, a bank to fill. A group's runs are dealt out in an order that does not
-    depend on their settings, so that all who share it get runs of all kinds.
-
-    Args:
-      groups: of all runs that are to be trained.
-      place: of the process.
-    """
-    total, done, mine = sum(group.work for group in groups), 0.0, []
-    for group in groups:
-        ours = set()
-        for run in sorted(group.pending, key=lambda run: run.run_id):
-            work = run.config.steps * group.step_work
-            if min(place.count - 1, int((done + work / 2) / total * place.count)) == place.number:
-                ours.add(run.run_id)
-            done += work
-        if ours:
-            pending = collections.deque(run for run in group.pending if run.run_id in ours)
-            mine.append(dataclasses.replace(group, pending=pending))
-    return mine
-
-
-class Parts:
-    """The parts of a sweep, in a folder beside its result.
-
-    Args:
-      path: of the result.
-      place: of this process.
-    """
-
-    def __init__(self, path: Path, place: Place):
-        self.folder, self.place = path.with_suffix(".parts"), place
-        self.seen: dict[Path, tuple[int, tuple[dict[str, Record], dict]]] = {}
-
-    def path(self, number: int | None = None) -> Path:
-        """Of the part of a process, which is itself a result; by default of this one."""
-        return self.folder / f"{self.place.number if number is None else number}-of-{self.place.count}.npz"
-
-    def check(self, overwrite: bool) -> None:
-        """ConfigError if there are parts of another number of processes, or any that are to be overwritten."""
-        counts = {path.name.partition(".")[0].rpartition("-")[2] for path in self.folder.glob("[0-9]*-of-*")}
-        if overwrite and counts:
-            raise ConfigError(f"{self.folder} holds parts of a sweep. Remove it, or go on without --overwrite.")
-        if others := counts - {str(self.place.count)}:
+        if number in told and count in told:
+            task = Place(int(told[number]), int(told[count]))
+            break
+    if all(name in told for name in ARRAY):
+        number, first, count = (int(told[name]) for name in ARRAY)
+        job = Place((number - first) // int(told.get("SLURM_ARRAY_TASK_STEP", 1)), count)
+        if job.number >= job.count:
             raise ConfigError(
-                f"{self.folder} holds parts of a sweep by {min(others)} processes, and here there "
-                f"{'is one' if self.place.count == 1 else f'are {self.place.count}'}. Go on with "
-                f"--num_processes={min(others)}, or remove it."
+                f"SLURM_ARRAY_TASK_ID={number} of an array of {count} from {first} leaves open which of them this is. "
+                f"Number the array without gaps (--array=0-{count - 1}), or give --process_id and --num_processes."
             )
-
-    def read(self) -> list[tuple[dict[str, Record], dict]]:
-        """The records and the meta of each part that is there; what has not changed since the last time is not read."""
-        for path in filter(Path.exists, map(self.path, range(self.place.count))):
-            written = path.stat().st_mtime_ns
-            if self.seen.get(path, (None, None))[0] != written:
-                arrays, meta = results.read(path)
-                self.seen[path] = written, (collect.to_records(arrays, meta), meta)
-        return [found for _, found in self.seen.values()]
-
-    def join(self, asked: Inventory, stop: threading.Event, tell: Callable[[str], None]) -> None:
-        """Waits until all runs have ended in some part, and writes the result.
-
-        Args:
-          asked: of the whole sweep, with the records that were there before.
-          stop: ends the waiting.
-          tell: is given a sentence, whenever it changes, on what is waited for.
-        """
-        said, configs = "", asked.request.configs
-        while not stop.is_set():
-            parts = self.read()
-            records = dict(asked.records)
-            for found, _ in parts:
-                records |= found
-            left = len(set(configs) - set(records))
-            if not left:
-                self._write(asked, records, [meta for _, meta in parts])
-                return
-            text = f"Waiting for {left} of {len(configs)} runs, which the other processes have not ended."
-            if text != said:
-                tell(text)
-                said = text
-            stop.wait(LOOK_SECONDS)
-
-    def _write(self, asked: Inventory, records: dict[str, Record], metas: Sequence[dict]) -> None:
-        """Writes the result of all parts, and removes them."""
-        with owned(asked.request.path):
-            asked.replace(records, provenance.joined(metas, asked.trained_by))
-            results.remove_unfinished(asked.request.params)
-            asked.checkpoints.remove()
-            self._remove()
-
-    def _remove(self) -> None:
-        """Removes all parts, and what was kept of them."""
-        for _ in range(10):  # for some process may just be removing its own checkpoints
-            outputs.remove(self.folder)
-            if not self.folder.exists():
-                break
-            time.sleep(0.1)
+    return Place(job.number * task.count + task.number, job.count * task.count)

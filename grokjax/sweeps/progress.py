@@ -1,16 +1,19 @@
 """What a user sees while a sweep runs: a bar on a terminal and in a notebook, a line every so often elsewhere."""
 
 import functools
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from grokjax.messages import STANDARD_ERROR, say
+from grokjax.results import replace_file
 from grokjax.sweeps.lanes import Live
 
 LINE_SECONDS = 15.0
@@ -18,6 +21,9 @@ LINE_SECONDS = 15.0
 
 CELL_SECONDS = 0.2
 """Time between two pictures of the bar in a notebook, each of which is a message to the browser."""
+
+FILE_SECONDS = 2.0
+"""Time between two times that a share says in its file how far it is, or that somebody looks."""
 
 COUNT_SECONDS = 3.0
 """Time between two lines of what comes before training."""
@@ -46,6 +52,41 @@ class Counted:
             if time.monotonic() - last > COUNT_SECONDS:
                 last = time.monotonic()
                 self.tell(f"{self.doing}: {done + 1:,} of {self.number:,}")
+
+
+class Counts(NamedTuple):
+    """How far a share of a sweep is, as it says in a small file beside its part.
+
+    Attributes:
+      ended: runs of the share that have ended, whoever trained them.
+      left: run-steps that the others may still take.
+      skipped: run-steps that runs which ended early did not take.
+      memorised, generalised: runs that have been seen to reach 99 % on the training and on the validation rows.
+    """
+
+    ended: int = 0
+    left: int = 0
+    skipped: int = 0
+    memorised: int = 0
+    generalised: int = 0
+
+    @staticmethod
+    def beside(part: Path) -> Path:
+        """The file of a share, by the path of its part."""
+        return part.with_suffix(".json")
+
+    @classmethod
+    def read(cls, path: Path) -> "Counts | None":
+        """What a share says; None before it has begun."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Writes them, whole or not at all; ResultError if they cannot be written."""
+        text = json.dumps(self._asdict())
+        replace_file(path, lambda stream: stream.write(text.encode()))
 
 
 def harmless(show: Callable) -> Callable:
@@ -104,13 +145,17 @@ class Meter:
     Args:
       budgets: steps each run may take.
       shows: whether to show anything.
+      told: the file in which a share of a sweep says how far it is; None: it is no share.
+      before: runs of the share that had ended before.
     """
 
-    def __init__(self, budgets: list[int], shows: bool = True):
+    def __init__(self, budgets: list[int], shows: bool = True, told: Path | None = None, before: int = 0):
         self.total, self.num_runs = sum(budgets), len(budgets)
+        self.told, self.before = told, before
         self.run_steps = self.skipped = self.ended = self.memorised = self.generalised = 0
         self.lock = threading.Lock()
         self.begin = self.last_line = time.monotonic()
+        self.last_told = -np.inf
         self.reached: dict[str, set[int]] = {"memorised": set(), "generalised": set()}
         self.bar = None
         self.shows = shows
@@ -126,6 +171,8 @@ class Meter:
             self.task = bar.add_task("", total=self.total, line=self.line())
             self.bar = CellBar(bar) if console.is_jupyter else bar
             self.bar.start()
+        if self.told:
+            self._tell()
 
     @harmless
     def advanced(self, run_steps: int) -> None:
@@ -167,19 +214,62 @@ class Meter:
         return text + (f", {clock(left)} left at most" if np.isfinite(left) and self.ended < self.num_runs else "")
 
     def _show(self) -> None:
+        if self.told and time.monotonic() - self.last_told > FILE_SECONDS:
+            self._tell()
         if self.bar:
             self.bar.update(self.task, completed=self.run_steps + self.skipped, line=self.line())
         elif self.shows and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
             say(self.line())
 
+    def _tell(self) -> None:
+        self.last_told = time.monotonic()
+        left = self.total - self.run_steps - self.skipped
+        Counts(self.before + self.ended, left, self.skipped, self.memorised, self.generalised).write(self.told)
+
     @harmless
     def close(self) -> None:
         """Shows the last state and leaves the terminal as it was."""
+        if self.told:
+            self._tell()
         if self.bar:
             self.bar.stop()
         elif self.shows and self.num_runs:
             say(self.line())
+
+
+class Summed(Meter):
+    """Shows how far all shares of a sweep are, by what each says in its file.
+
+    Args:
+      budgets: by the file of each share, the steps that each of its runs may take.
+      shows: whether to show anything.
+    """
+
+    def __init__(self, budgets: Mapping[Path, list[int]], shows: bool):
+        super().__init__([steps for of_share in budgets.values() for steps in of_share], shows)
+        self.budgets, self.last_look = budgets, -np.inf
+
+    @harmless
+    def look(self) -> None:
+        """Reads what the shares say, every few seconds, and shows it."""
+        if time.monotonic() - self.last_look > FILE_SECONDS:
+            self._sum()
+
+    @harmless
+    def close(self) -> None:
+        """Shows what they say last and leaves the terminal as it was."""
+        self._sum()
+        super().close()
+
+    def _sum(self) -> None:
+        self.last_look = time.monotonic()
+        said = [Counts.read(path) or Counts(left=sum(steps)) for path, steps in self.budgets.items()]
+        whole = Counts(*map(sum, zip(*said, strict=True)))
+        self.ended, self.skipped = whole.ended, whole.skipped
+        self.memorised, self.generalised = whole.memorised, whole.generalised
+        self.run_steps = self.total - whole.left - whole.skipped
+        self._show()
 
 
 def clock(seconds: float) -> str:

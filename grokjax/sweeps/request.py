@@ -54,7 +54,14 @@ class Request:
 
     def part(self, path: Path, runs: Sequence[Run]) -> "Request":
         """Some of its runs, which another process than that of the rest trains and writes to `path`."""
-        return Request(*flat(self.grid, runs), path, self.params, self.snapshots, is_part=True)
+        grid, alone = flat(self.grid, runs)
+        # The process may be in another folder than this one.
+        return Request(grid, alone, path.absolute(), self.params.absolute(), self.snapshots, is_part=True)
+
+    def described_as(self, described: Mapping[str, Any]) -> "Request":
+        """The same, described as it was before it was pickled: a pickled class may be described otherwise."""
+        vars(self)["described"] = described
+        return self
 
     @functools.cached_property
     def configs(self) -> dict[str, Config]:

@@ -24,14 +24,17 @@ class Listening:
 
     Under `nohup`, where SIGHUP is ignored, it stays ignored. Threads other than the main one cannot listen.
 
+    Args:
+      stop: set once training is to end, by a signal or by whoever else has it; default: one of its own.
+
     Attributes:
-      stop: set once training is to end.
+      stop: the same.
       training: to be set to True once there is something to save.
       heard: numbers of the signals heard.
     """
 
-    def __init__(self):
-        self.stop, self.training = threading.Event(), False
+    def __init__(self, stop: threading.Event | None = None):
+        self.stop, self.training = stop or threading.Event(), False
         self.heard: list[int] = []
         self._before: dict[int, object] = {}
 
@@ -41,6 +44,11 @@ class Listening:
                 if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._hear)
         return self
+
+    @property
+    def number(self) -> int:
+        """Of the signal heard first; of SIGTERM where training is to end without one."""
+        return self.heard[0] if self.heard else signal.SIGTERM
 
     def _hear(self, number, frame) -> None:
         self.heard.append(number)

@@ -14,7 +14,7 @@ from grokjax.sweeps.checkpoints import Keeper
 from grokjax.sweeps.engine import Group, Observer, Record, train
 from grokjax.sweeps.inventory import Inventory
 from grokjax.sweeps.lanes import Bank, Live
-from grokjax.sweeps.progress import Meter
+from grokjax.sweeps.progress import Counts, Meter
 from grokjax.sweeps.signals import Interrupted, Listening
 
 
@@ -57,8 +57,8 @@ class Training(Observer):
             raise
         finally:
             self.meter.close()
-        if self.listening.heard and not self.inventory.complete:
-            raise Interrupted(f"Interrupted. {self._kept_so_far()}", self.listening.heard[0])
+        if self.listening.stop.is_set() and not self.inventory.complete:
+            raise Interrupted(f"Interrupted. {self._kept_so_far()}", self.listening.number)
         self._finish()
 
     def _prepare(self, groups: Sequence[Group]) -> None:
@@ -81,7 +81,8 @@ class Training(Observer):
         if done:
             text = f"{len(done)} runs go on from a checkpoint, {sum(done.values()):,} run-steps done."
             say(text, self.execution.progress)
-        self.meter = Meter(budgets, self.execution.progress)
+        told = Counts.beside(path) if self.request.is_part else None
+        self.meter = Meter(budgets, self.execution.progress, told, len(self.request.configs) - len(budgets))
 
     def _wait(self, thread: threading.Thread) -> None:
         """Waits for a thread, but in short turns, so that signals are heard and checkpoints taken."""

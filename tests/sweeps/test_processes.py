@@ -1,10 +1,5 @@
 """Several processes that train one grid through a shared folder: the same numbers, an even share, nothing lost."""
 
-import os
-import signal
-import threading
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +7,9 @@ from test_checkpoints import interrupted_after
 from tiny import run_steps, same_bits, tiny, train
 
 import grokjax as gj
-from grokjax.sweeps import engine, processes
+from grokjax.sweeps import engine, shares
 from grokjax.sweeps.grid import make_grid
+from grokjax.sweeps.lock import owned
 from grokjax.sweeps.processes import Place, find_place
 
 GRID = dict(seed=range(5), steps=200)
@@ -53,27 +49,23 @@ def test_a_process_that_is_started_again_goes_on_with_its_share(tmp_path, monkey
     assert same_bits(grid, alone) and not part.exists()
 
 
-def test_the_first_process_waits_for_the_others_and_can_be_interrupted(tmp_path, alone, capsys):
+def test_nobody_waits_for_others_and_whoever_ends_last_joins(tmp_path, alone, capsys):
     out = tmp_path / "a.npz"
+    assert gj.sweep(tiny(), out=out, process_id=0, num_devices=1, **TWO) is None
+    said = capsys.readouterr().err
+    assert "Process 0 of 2 has done its share; " in said and "of 5 runs have not ended yet. Whoever ends last" in said
+    assert train(out=out, process_id=0, **TWO) is None, "its share is there, and no more"
+    grid = gj.sweep(tiny(), out=out, process_id=1, num_devices=1, **TWO)
+    assert same_bits(grid, alone) and f"Wrote {out} (5 runs) from 2 processes." in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "a.params"]
 
-    def interrupt():
-        while "Waiting" not in (said := said_so_far()) and time.monotonic() < end:
-            time.sleep(0.05)
-        heard.append(said)
-        os.kill(os.getpid(), signal.SIGINT)
 
-    heard, end, texts = [], time.monotonic() + 100, []
-
-    def said_so_far():
-        texts.append(capsys.readouterr().err)
-        return "".join(texts)
-
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(gj.Interrupted, match="while waiting for others; the same command goes on to wait"):
-        gj.sweep(tiny(), out=out, process_id=0, num_devices=1, **TWO)
-    assert "of 5 runs, which the other processes have not ended." in heard[0]
-    train(out=out, process_id=1, **TWO)
-    assert same_bits(train(out=out, process_id=0, **TWO), alone)
+def test_while_another_process_joins_the_parts_they_are_left_to_it(tmp_path, alone):
+    out = tmp_path / "a.npz"
+    train(out=out, process_id=0, **TWO)
+    with owned(out):
+        assert train(out=out, process_id=1, **TWO) is None
+    assert not out.exists() and same_bits(train(out=out, process_id=1, **TWO), alone)
 
 
 def test_a_process_leaves_alone_what_another_is_just_writing(tmp_path):
@@ -104,13 +96,17 @@ def test_parts_of_another_number_of_processes_are_refused_and_stay(tmp_path):
     for more, said in (
         (
             dict(num_processes=3, process_id=0),
-            "holds parts of a sweep by 2 processes, and here there are 3. Go on with",
+            "holds parts of a sweep in 2 shares, and here there are 3. Go on with",
         ),
-        ({}, "holds parts of a sweep by 2 processes, and here there is one. Go on with --num_processes=2"),
+        ({}, "holds parts of a sweep in 2 shares, and here there is one. Go on with --num_processes=2, or with"),
+        (
+            dict(GRID, seed=range(6), num_processes=2, process_id=0),
+            "of 5 runs, which are not those asked for. Go on by",
+        ),
         (dict(num_processes=2, process_id=0, overwrite=True), "holds parts of a sweep. Remove it, or go on without"),
     ):
         with pytest.raises(gj.ConfigError, match=said):
-            train(out=out, **GRID, **more)
+            train(out=out, **GRID | more)
     assert (tmp_path / "a.parts" / "1-of-2.npz").exists() and not out.exists()
 
 
@@ -136,14 +132,14 @@ def test_a_dry_run_tells_of_this_process_share_and_leaves_nothing(tmp_path, caps
 def test_every_run_has_one_process_and_all_have_the_same_work(steps, widths, count):
     runs = make_grid(tiny(), dict(steps=steps, width=widths)).runs()
     groups = engine.make_groups(runs)
-    shares = [processes.shared(groups, Place(number, count)) for number in range(count)]
-    ids = [run.run_id for share in shares for group in share for run in group.pending]
-    assert sorted(ids) == sorted(run.run_id for run in runs)
-    work = [sum(group.work for group in share) for share in shares]
+    dealt = shares.cut(groups, count)
+    ids = [run.run_id for share in dealt for group in share for run in group.pending]
+    assert len(dealt) == count and sorted(ids) == sorted(run.run_id for run in runs)
+    work = [sum(group.work for group in share) for share in dealt]
     largest = max(run.config.steps * group.step_work for group in groups for run in group.pending)
     assert max(work) - min(work) <= 2 * largest
-    assert sum(len(share) for share in shares) <= len(groups) + count - 1, "no group is cut more often than need be"
-    assert all(list(g.pending) == sorted(g.pending, key=lambda run: -run.config.steps) for s in shares for g in s)
+    assert sum(len(share) for share in dealt) <= len(groups) + count - 1, "no group is cut more often than need be"
+    assert all(list(g.pending) == sorted(g.pending, key=lambda run: -run.config.steps) for s in dealt for g in s)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +151,32 @@ def test_a_process_finds_its_place_by_what_has_started_it(monkeypatch, names):
     assert find_place(None, None, None) == Place(3, 8)
     assert find_place(1, 2, None) == Place(1, 2), "what is told counts more"
     assert find_place(None, 1, None) == Place(0, 1), "one process of several may well train alone"
+
+
+ARRAY = dict(SLURM_ARRAY_TASK_MIN="3", SLURM_ARRAY_TASK_COUNT="4", SLURM_ARRAY_TASK_ID="5")
+
+
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        (ARRAY, Place(2, 4)),
+        (ARRAY | dict(SLURM_PROCID="1", SLURM_STEP_NUM_TASKS="2"), Place(5, 8)),
+        (dict(ARRAY, SLURM_ARRAY_TASK_ID="9", SLURM_ARRAY_TASK_STEP="2"), Place(3, 4)),
+    ],
+    ids=["jobs of one task", "jobs of two tasks", "every second number"],
+)
+def test_a_job_finds_its_place_in_an_array_of_slurm(monkeypatch, told, place):
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert find_place(None, None, None) == place
+    assert find_place(None, 1, None) == Place(0, 1), "a job of an array may well train alone"
+
+
+def test_an_array_with_gaps_is_refused(monkeypatch):
+    for name, value in dict(ARRAY, SLURM_ARRAY_TASK_ID="9").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(gj.ConfigError, match=r"=9 of an array of 4 from 3 .* without gaps \(--array=0-3\), or give"):
+        find_place(None, None, None)
 
 
 def test_a_process_that_nothing_is_told_is_alone():
