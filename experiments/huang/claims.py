@@ -18,7 +18,7 @@ from grokjax.analysis.switches import switches
 from grokjax.analysis.thresholds import least_reaching, ratio_bounds
 from grokjax.analysis.u_shape import deepest_dip, u_shape
 from grokjax.analysis.zones import ORDER
-from grokjax.claims.evidence import Evidence, Judged, cells
+from grokjax.claims.evidence import Evidence, Findings, cells
 from grokjax.claims.rules import Rule
 from grokjax.claims.runs import Runs, paired
 from grokjax.claims.verdicts import Part, effect, majority, no_more
@@ -82,7 +82,7 @@ def _critical(runs: Runs, level: float = 0.99, share: float = 1.0) -> tuple[np.n
     return table.index.to_numpy(), least_reaching(table.columns.to_numpy(), table.to_numpy(), level).bounds()
 
 
-def _critical_size_falls(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _critical_size_falls(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-1."""
     parts, sizes, used = [], {}, []
     for (width,), runs in cells(evidence, "critical_size", "width"):
@@ -100,22 +100,22 @@ def _critical_size_falls(evidence: Evidence, rule: Rule, level: int) -> Judged:
             label = f"d={width} over {claimed:,} rows"
             known = Between(*sizes[width].to_numpy().T).shifted(-np.log(claimed))
             parts.append(no_more(rule, label, known, NO_SIZE, smallest=rule.about[label], about=True))
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
-def _capacity_rises(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _capacity_rises(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-2."""
     runs = evidence.get("capacity")
     if runs is None or len(runs.values("width")) < 3:
-        return Judged([])
+        return Findings([])
     rows = np.rint(final_accuracy(runs, "train") * runs.column("num_train"))
     table = over(runs, "width", rows).dropna()
     found = np.array([spearman(table.columns.to_numpy(), row).value for row in table.to_numpy()])
     label = f"width {table.columns[0]} to {table.columns[-1]}"
-    return Judged([effect(rule, label, found[~np.isnan(found)])], used=[runs], by_level=False)
+    return Findings([effect(rule, label, found[~np.isnan(found)])], used=[runs], by_level=False)
 
 
-def _four_cells_four_dynamics(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _four_cells_four_dynamics(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-3."""
     parts, used = [], []
     for cell in CELLS:
@@ -125,7 +125,7 @@ def _four_cells_four_dynamics(evidence: Evidence, rule: Rule, level: int) -> Jud
             counts = ", ".join(f"{number} {kind}" for kind, number in Counter(shown.tolist()).most_common())
             parts.append(dataclasses.replace(part, note="; ".join(filter(None, (part.note, counts)))))
             used.append(runs)
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
 def _cell(evidence: Evidence, name: str) -> list[tuple[str, Runs]]:
@@ -152,19 +152,19 @@ def u_depths(runs: Runs) -> tuple[np.ndarray, np.ndarray, float]:
     return table.index.to_numpy(), found.depths, found.p_value
 
 
-def _u_over_width(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _u_over_width(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-4."""
     found = {rows: u_depths(runs) for (rows,), runs in cells(evidence, "width", "train_rows")}
     found = {rows: found[rows] for rows in sorted(found) if len(found[rows][1])}
     if not found:
-        return Judged([])
+        return Findings([])
     first, *rest = found
     parts = [_against_monotone(effect(rule, f"N={first}: depth", found[first][1]), found[first][2])]
     if rest:
         one, other = (pd.Series(found[rows][1], index=found[rows][0]) for rows in (first, rest[0]))
         parts.append(effect(rule, f"N={first} less N={rest[0]}", (one - other).dropna().to_numpy()))
     parts += [_against_monotone(no_more(rule, f"none at N={n}", found[n][1]), found[n][2]) for n in rest[1:]]
-    return Judged(parts, used=[evidence["width"]], by_level=False)
+    return Findings(parts, used=[evidence["width"]], by_level=False)
 
 
 def _against_monotone(part: Part, p_value: float) -> Part:
@@ -175,17 +175,17 @@ def _against_monotone(part: Part, p_value: float) -> Part:
     return dataclasses.replace(part, note="; ".join(filter(None, (part.note, said))))
 
 
-def _square_deepens(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _square_deepens(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-5."""
     found = {name: (runs, *u_depths(runs)) for (name,), runs in cells(evidence, "square", "operation")}
     if len(found) < 2:
-        return Judged([])
+        return Findings([])
     depths = {name: pd.Series(depth, index=seeds) for name, (_, seeds, depth, _) in found.items()}
     (square,) = (name for name in depths if name != "add")
     less = (depths[square] - depths["add"]).dropna().to_numpy()
     controls = [effect(rule, f"{name}: depth", depth.to_numpy()) for name, depth in depths.items()]
     used = [runs for runs, *_ in found.values()]
-    return Judged([effect(rule, f"{square} less x+y", less)], controls, used, by_level=False)
+    return Findings([effect(rule, f"{square} less x+y", less)], controls, used, by_level=False)
 
 
 def _emergent(runs: Runs, count: Callable[..., int]) -> tuple[np.ndarray, object]:
@@ -205,36 +205,36 @@ def _size_ratio(one: Runs, other: Runs) -> Between:
     return _logs(Between(*ratio_bounds(upper, lower)))
 
 
-def _labels_delay_emergence(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _labels_delay_emergence(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-6."""
     found = {int(rows): runs for (rows,), runs in cells(evidence, "emergence", "second_rows")}
     if len(found) < 2 or 0 not in found:
-        return Judged([])
+        return Findings([])
     parts = [
         effect(rule, f"{rows} random rows", _size_ratio(runs, found[0]), NEVER_EMERGED)
         for rows, runs in sorted(found.items())
         if rows
     ]
-    return Judged(parts, used=list(found.values()), by_level=False)
+    return Findings(parts, used=list(found.values()), by_level=False)
 
 
-def _split_lowers_emergence(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _split_lowers_emergence(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-9."""
     found = {bool(split): runs for (split,), runs in cells(evidence, "split_feed_forward", "split_mlp")}
     if len(found) < 2:
-        return Judged([])
+        return Findings([])
     part = effect(rule, "whole / split", _size_ratio(found[False], found[True]), NEVER_EMERGED)
-    return Judged([part], used=list(found.values()), by_level=False)
+    return Findings([part], used=list(found.values()), by_level=False)
 
 
-def _norm_falls_or_rises(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _norm_falls_or_rises(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-7."""
     parts, used = [], []
     for name, sign, told in (("grokking", -1, "falls"), ("progression", 1, "rises")):
         for _, runs in _cell(evidence, name):
             parts.append(effect(rule, f"{_size(runs)}: {told} in {name}", sign * norm_change(runs)))
             used.append(runs)
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
 def norm_change(runs: Runs) -> np.ndarray:
@@ -247,7 +247,7 @@ def norm_change(runs: Runs) -> np.ndarray:
     return np.array(changes)
 
 
-def _band_is_a_thousand_rows(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _band_is_a_thousand_rows(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-8."""
     parts, controls, used = [], [], []
     for (width,), runs in cells(evidence, "critical_size", "width"):
@@ -259,24 +259,24 @@ def _band_is_a_thousand_rows(evidence: Evidence, rule: Rule, level: int) -> Judg
             label = told if share == 1.0 else f"{told}, at a third of the budget"
             into.append(no_more(rule, label, known, NO_BAND, smallest=rule.about["d="], about=True))
         used.append(runs)
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
-def _semi_grokking_switches(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _semi_grokking_switches(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-10."""
     arms = {name: runs for name in ("semi-grokking", "grokking") for _, runs in _cell(evidence, name)}
     if len(arms) < 2:
-        return Judged([])
+        return Findings([])
     counts = [switches(runs.curve("val_accuracy")) for runs in paired(*arms.values())]
     part = effect(rule, "semi-grokking less grokking", (counts[0] - counts[1]).astype(np.float64))
     controls = [
         effect(rule, f"{_size(runs)}: {name}", switches(runs.curve("val_accuracy")).astype(np.float64))
         for name, runs in arms.items()
     ]
-    return Judged([part], controls, list(arms.values()), by_level=False)
+    return Findings([part], controls, list(arms.values()), by_level=False)
 
 
-def _zones_in_order(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _zones_in_order(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-11."""
     parts, used = [], []
     for i, (rows, runs) in enumerate(sorted((key[0], runs) for key, runs in cells(evidence, "width", "train_rows"))):
@@ -289,7 +289,7 @@ def _zones_in_order(evidence: Evidence, rule: Rule, level: int) -> Judged:
         rank = [spearman(row.dropna().index.to_numpy(), row.dropna().to_numpy()).value for _, row in table.iterrows()]
         parts.append(effect(rule, label, np.array(rank)[~np.isnan(rank)]))
         used.append(runs)
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
 CLAIMS = {

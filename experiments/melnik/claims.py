@@ -6,7 +6,7 @@ import numpy as np
 
 from grokjax.analysis.effective import decay_slope
 from grokjax.analysis.statistics import Between
-from grokjax.claims.evidence import Evidence, Judged, arms_of, cells, ended_early
+from grokjax.claims.evidence import Evidence, Findings, arms_of, cells, ended_early
 from grokjax.claims.rules import Rule
 from grokjax.claims.runs import Runs, paired
 from grokjax.claims.verdicts import Part, effect, majority, no_more
@@ -77,7 +77,7 @@ def most_do_not(rule: Rule, label: str, runs: Runs, does: np.ndarray) -> Part:
     return majority(rule, label, ~does, ~does & ended_early(runs, rule), TOO_EARLY)
 
 
-def _grok_and_behave_periodically(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _grok_and_behave_periodically(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-1."""
 
     def judged(label: str, runs: Runs) -> list[Part]:
@@ -90,10 +90,10 @@ def _grok_and_behave_periodically(evidence: Evidence, rule: Rule, level: int) ->
     found = by_depth(evidence)
     others = [(NORMS[arm], arms_of(evidence, "norms", arm)) for arm in NORMS]
     controls = [part for label, runs in others if runs for part in judged(f"norms {label}", runs[0])]
-    return Judged([part for one in found for part in judged(*one)], controls, [runs for _, runs in found])
+    return Findings([part for one in found for part in judged(*one)], controls, [runs for _, runs in found])
 
 
-def _dips_come_with_jumps(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _dips_come_with_jumps(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-2."""
     parts = []
     for label, runs in by_depth(evidence):
@@ -101,7 +101,7 @@ def _dips_come_with_jumps(evidence: Evidence, rule: Rule, level: int) -> Judged:
         gradients = of_each(runs, lambda one: one.excess(one.dips.start, one.during(one.bursts)))
         parts.append(effect(rule, f"{label}: effective learning rate", known(rates), UNSEEN))
         parts.append(effect(rule, f"{label}: effective gradient", known(gradients), UNSEEN))
-    return Judged(parts, used=[runs for _, runs in by_depth(evidence)], by_level=False)
+    return Findings(parts, used=[runs for _, runs in by_depth(evidence)], by_level=False)
 
 
 def ln_slopes(runs: Runs) -> np.ndarray:
@@ -114,7 +114,7 @@ def ln_slopes(runs: Runs) -> np.ndarray:
     return of_each(runs, one)
 
 
-def _decay_drives_the_saw_tooth(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _decay_drives_the_saw_tooth(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-3."""
     parts, used = [], []
     for label, runs in by_depth(evidence):
@@ -130,10 +130,10 @@ def _decay_drives_the_saw_tooth(evidence: Evidence, rule: Rule, level: int) -> J
         exponents = [np.polyfit(x, [line[seed] for line in lines], 1)[0] - 1 for seed in sorted(shared)]
         parts.append(no_more(rule, "exponent of lambda, less 1", known(exponents), UNSEEN, about=True, unit="number"))
         used += arms
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
-def _gradient_is_smaller_at_point_2(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _gradient_is_smaller_at_point_2(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-4."""
 
     def after(saw_tooth: SawTooth, step: float) -> float:
@@ -146,10 +146,10 @@ def _gradient_is_smaller_at_point_2(evidence: Evidence, rule: Rule, level: int) 
         ratios = [np.nan if one is None else after(one, first) - after(one, second) for one, first, second in points]
         parts.append(effect(rule, label, known(ratios), "runs there is no point 2"))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _both_are_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _both_are_needed(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-5."""
 
     def both(runs: Runs) -> np.ndarray:
@@ -163,10 +163,10 @@ def _both_are_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
     for arm in ("base", "batch-norm"):
         for runs in arms_of(evidence, "controls", arm) or ():
             controls.append(most(rule, f"{CONTROLS[arm]}: groks and dips", runs, both(runs)))
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _regulariser_is_necessary(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _regulariser_is_necessary(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-6."""
     arms = [("controls", "no-decay", "SGD, LayerNorm, no decay"), ("typical", "no-decay", TYPICAL["no-decay"])]
     parts, used = [], []
@@ -174,10 +174,10 @@ def _regulariser_is_necessary(evidence: Evidence, rule: Rule, level: int) -> Jud
         for runs in arms_of(evidence, name, arm) or ():
             parts.append(most_do_not(rule, label, runs, np.isfinite(runs.crossing("val", level)[0])))
             used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _symmetry_and_lean_tokens_help(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _symmetry_and_lean_tokens_help(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-7."""
 
     def success(runs: Runs) -> np.ndarray:
@@ -197,10 +197,10 @@ def _symmetry_and_lean_tokens_help(evidence: Evidence, rule: Rule, level: int) -
             noise = known(spread(other) - spread(plain))
             parts.append(effect(rule, f"{CONTROLS[arm]}: spread", noise, "pairs one has no point 2"))
             used += [plain, other]
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _extreme_fractions_do_not_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _extreme_fractions_do_not_grok(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-8."""
     parts, used = [], []
     for runs in arms_of(evidence, "controls", "little-data") or ():
@@ -211,10 +211,10 @@ def _extreme_fractions_do_not_grok(evidence: Evidence, rule: Rule, level: int) -
         no_gap = np.isfinite(runs.crossing("val", level)[0]) & (runs.delay(level).most < GROKS_BY)
         parts.append(majority(rule, f"{CONTROLS['much-data']}: no gap", no_gap))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _dips_lift_validation(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _dips_lift_validation(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-9."""
     parts, used = [], []
     for label, runs in by_depth(evidence):
@@ -227,10 +227,10 @@ def _dips_lift_validation(evidence: Evidence, rule: Rule, level: int) -> Judged:
                 values.append(one.excess(one.val_jumps(point_2), before))
         parts.append(effect(rule, label, known(values), "runs validation accuracy did not jump before point 2"))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _effective_statistics_tell_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _effective_statistics_tell_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PERIODIC-10."""
     parts, used = [], []
     for label, runs in by_depth(evidence):
@@ -245,7 +245,7 @@ def _effective_statistics_tell_more(evidence: Evidence, rule: Rule, level: int) 
         parts.append(effect(rule, f"{label}: effective learning rate less norm", known(rate), UNSEEN))
         parts.append(effect(rule, f"{label}: jumps of the gradient change the norm", known(changes), UNSEEN))
         used.append(runs)
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
 def on_recorded_numbers(rule: Rule) -> list[Part]:

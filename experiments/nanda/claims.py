@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grokjax.analysis.statistics import Between, log_ratio
-from grokjax.claims.evidence import TOO_EARLY, Evidence, Judged, cells, delayed, ended_early, once_fitted
+from grokjax.claims.evidence import TOO_EARLY, Evidence, Findings, cells, delayed, ended_early, once_fitted
 from grokjax.claims.rules import Rule, recorded_of
 from grokjax.claims.runs import Runs
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
@@ -68,7 +68,7 @@ def _where(known: np.ndarray, values: np.ndarray) -> Between:
     return Between(np.where(known, values, -np.inf), np.where(known, values, np.inf))
 
 
-def _every_seed_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _every_seed_groks(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-1."""
     parts, used = [], []
     for where, runs in _additions(evidence):
@@ -79,10 +79,10 @@ def _every_seed_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
             inside = (times >= WINDOW[0]) & (times <= WINDOW[1])
             label = f"{where}: after {WINDOW[0]:,} to {WINDOW[1]:,} steps"
             parts.append(_most(rule, label, inside, np.isinf(times) & ended_early(runs, rule), TOO_EARLY))
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _a_few_key_frequencies(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _a_few_key_frequencies(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-2."""
     parts, controls, used = [], [], []
     for where, runs in _measured(evidence):
@@ -96,7 +96,7 @@ def _a_few_key_frequencies(evidence: Evidence, rule: Rule, level: int) -> Judged
             number = effect(rule, f"{where}: number, {label}", values.astype(float), unit="frequencies", smallest=1.0)
             controls.append(number)
         used.append(runs)
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
 def _mask(runs: Runs, name: str) -> np.ndarray:
@@ -104,7 +104,7 @@ def _mask(runs: Runs, name: str) -> np.ndarray:
     return runs.measured(name).values == 1
 
 
-def _hidden_progress_comes_first(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _hidden_progress_comes_first(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-3."""
     parts, used = [], []
     for where, runs in _measured(evidence):
@@ -117,10 +117,10 @@ def _hidden_progress_comes_first(evidence: Evidence, rule: Rule, level: int) -> 
             times, before = np.array([crossing(line) for line in over_snapshots(runs, name)]).T
             parts.append(effect(rule, f"{where}: {label}", log_ratio(drop, times, seen, before), NO_TIMES))
         used.append(runs)
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
-def _key_frequencies_do_the_work(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _key_frequencies_do_the_work(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-4."""
     parts, used = [], []
     for where, runs in _measured(evidence):
@@ -134,10 +134,10 @@ def _key_frequencies_do_the_work(evidence: Evidence, rule: Rule, level: int) -> 
         better = _where(grokked, np.log(whole / alone))
         parts.append(effect(rule, f"{where}: test loss, whole to them alone", better, NOT_GROKKED))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _neurons_and_logits_are_cosines(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _neurons_and_logits_are_cosines(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-5."""
     parts, used = [], []
     for where, runs in _measured(evidence):
@@ -149,10 +149,10 @@ def _neurons_and_logits_are_cosines(evidence: Evidence, rule: Rule, level: int) 
             values = _where(grokked, runs.column(name).astype(np.float64) - 0.5)
             parts.append(effect(rule, f"{where}: {label}", values, NOT_GROKKED))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _clean_up_is_when_weights_fall(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _clean_up_is_when_weights_fall(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-6."""
     parts, controls, used = [], [], []
     for where, runs in _additions(evidence):
@@ -162,7 +162,7 @@ def _clean_up_is_when_weights_fall(evidence: Evidence, rule: Rule, level: int) -
         from_half = np.stack([ends[:, 0], half, ends[:, 2]], axis=1)
         controls += _changes(rule, f"{where}: ", "after the test loss is half its peak", runs, from_half)
         used.append(runs)
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
 def _changes(rule: Rule, where: str, when: str, runs: Runs, ends: np.ndarray) -> list[Part]:
@@ -185,11 +185,11 @@ def _changes(rule: Rule, where: str, when: str, runs: Runs, ends: np.ndarray) ->
     return parts
 
 
-def _too_little_and_much_data(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _too_little_and_much_data(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-7."""
     found = {fraction: runs for (fraction,), runs in cells(evidence, "data_size", "train_fraction")}
     if len(found) < 2:
-        return Judged([])
+        return Findings([])
     fractions = sorted(found)
     least, most = (found[fractions[i]] for i in (0, -1))
     memorised, never = np.isfinite(least.crossing("train", level)[0]), _never(least, level)
@@ -203,14 +203,14 @@ def _too_little_and_much_data(evidence: Evidence, rule: Rule, level: int) -> Jud
             break
     no_gap = no_more(rule, f"most data, alpha={fractions[-1]}", most.delay(level))
     parts.append(once_fitted(no_gap, most, level))
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _decay_sets_the_time(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _decay_sets_the_time(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-8."""
     found = {decay: runs for (decay,), runs in cells(evidence, "weight_decay", "weight_decay")}
     if len(found) < 2:
-        return Judged([])
+        return Findings([])
     decays = sorted(found)
     weak = [decay for decay in decays if decay <= 1]
     parts, used = [], list(found.values())
@@ -227,7 +227,7 @@ def _decay_sets_the_time(evidence: Evidence, rule: Rule, level: int) -> Judged:
     never = _never(strongest, level)
     label = f"decay {decays[-1]:g}: never generalises"
     parts.append(_most(rule, label, never, never & ended_early(strongest, rule), TOO_EARLY))
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
 def _falls(runs: Runs, decays: Sequence[float], level: int) -> Between:
@@ -243,7 +243,7 @@ def _falls(runs: Runs, decays: Sequence[float], level: int) -> Between:
     return _where(~np.isnan(slopes), np.nan_to_num(slopes))
 
 
-def _circuits_form_gradually(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _circuits_form_gradually(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-11."""
     parts, controls, used = [], [], []
     for where, runs in _measured(evidence):
@@ -263,7 +263,7 @@ def _circuits_form_gradually(evidence: Evidence, rule: Rule, level: int) -> Judg
                 )
             )
         used.append(runs)
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
 def _steady(rule: Rule, label: str, lines: Sequence[Series], windows, sign: int) -> Part:

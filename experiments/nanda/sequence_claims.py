@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from grokjax.analysis.statistics import Between, log_ratio
-from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, ended_early
+from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Findings, ended_early
 from grokjax.claims.rules import Rule, recorded_of
 from grokjax.claims.runs import Runs
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
@@ -69,7 +69,7 @@ def _changes_phase(step: np.ndarray, left: np.ndarray, whole: np.ndarray) -> np.
     return largest_fall(step, left, WINDOW * whole) >= LOST
 
 
-def _one_phase_change_for_each_token(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _one_phase_change_for_each_token(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-9."""
     parts, controls, used = [], [], []
     if (runs := _arm(evidence, "digits", "endless")) is not None:
@@ -85,10 +85,10 @@ def _one_phase_change_for_each_token(evidence: Evidence, rule: Rule, level: int)
         hits = _changes_phase(runs.step, left, length(runs.step, left))
         parts.append(majority(rule, "repeated subsequence", hits))
         used.append(runs)
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
-def _finite_data_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _finite_data_grok(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-10."""
     parts, controls, used = [], [], []
     names = {"digits": "addition", "repeated_subsequence": "repeated subsequence", "skip_trigram": "skip trigrams"}
@@ -109,7 +109,7 @@ def _finite_data_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
         ratio = dict(unit="ln ratio", smallest=np.log(2))
         controls.append(effect(rule, f"{task}: peak to initial test loss", np.log(peak / loss[:, 0]), **ratio))
         controls.append(effect(rule, f"{task}: peak to lowest test loss after it", np.log(peak / after), **ratio))
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
 def _after_peak(loss: np.ndarray) -> np.ndarray:
@@ -135,12 +135,12 @@ def _crossing(runs: Runs, name: str, nats: float) -> tuple[np.ndarray, np.ndarra
     return came, np.minimum(seen, runs.column("last_step"))
 
 
-def _a_band_of_sizes_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _a_band_of_sizes_groks(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-12."""
     runs = evidence.get("number_of_sums")
     sizes = runs.values("train_rows") if runs is not None else []
     if len(sizes) < 3:
-        return Judged([])
+        return Findings([])
     fewest, middle, most = (runs.where(train_rows=sizes[i]) for i in (0, len(sizes) // 2, -1))
     (val, _), (train, _) = _losses(fewest)
     hits = np.isfinite(train) & np.isinf(val)
@@ -153,10 +153,10 @@ def _a_band_of_sizes_groks(evidence: Evidence, rule: Rule, level: int) -> Judged
     others = [size for i, size in enumerate(sizes) if i not in (0, len(sizes) // 2, len(sizes) - 1)]
     delays = {size: generalising_delay(runs.where(train_rows=size)) for size in others}
     controls = [effect(rule, f"{size} sums: delay", delay, UNFITTED) for size, delay in delays.items()]
-    return Judged(parts, controls, [fewest, middle, most], by_level=False)
+    return Findings(parts, controls, [fewest, middle, most], by_level=False)
 
 
-def _composition_is_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _composition_is_needed(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-13."""
     runs = evidence.get("in_context")
     parts, controls, used = [], [], []
@@ -170,7 +170,7 @@ def _composition_is_needed(evidence: Evidence, rule: Rule, level: int) -> Judged
         parts.append((no_more if layers == 1 else effect)(rule, label, fall))
         controls.append(effect(rule, f"{layers} layer{'s' * (layers > 1)}: less than 0 at the end", -score[:, -1]))
         used.append(own)
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
 def trigram_losses(runs: Runs, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,7 +197,7 @@ def abruptness(step: np.ndarray, each: np.ndarray, total: np.ndarray) -> Between
     return Between(np.log(whole_least) - np.log(most), np.log(whole_most) - np.log(least))
 
 
-def _smooth_curves_are_sums(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _smooth_curves_are_sums(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """NANDA-14."""
     parts, controls, used = [], [], []
     for arm, label in (("endless", "endless rows"), ("finite", "finite rows")):
@@ -209,7 +209,7 @@ def _smooth_curves_are_sums(evidence: Evidence, rule: Rule, level: int) -> Judge
         part = effect(rule, f"{label}: the total to a trigram", found, "runs most trigrams are not learned")
         (parts if arm == "endless" else controls).append(part)
         used += [runs] if arm == "endless" else []
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
 CLAIMS = {

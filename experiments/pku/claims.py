@@ -13,7 +13,7 @@ from grokjax.claims.evidence import (
     TOO_EARLY,
     UNFITTED,
     Evidence,
-    Judged,
+    Findings,
     arms_of,
     cells,
     delayed,
@@ -36,16 +36,16 @@ def _named(model: str) -> str:
     return MODELS.get(model, model)
 
 
-def _every_cell_groks(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _every_cell_groks(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-1."""
     parts, used = [], []
     for (modulus, fraction), runs in cells(evidence, "modular_addition", "modulus", "train_fraction"):
         parts.append(delayed(rule, f"p={modulus}, alpha={fraction}", runs, level))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-2."""
     parts, used = [], []
     experiments = ("modular_addition", "architectures")
@@ -59,10 +59,10 @@ def _less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
         parts.append(effect(rule, f"{label}: time", time_ratio(least, most, "val", level)))
         parts.append(more_delayed(rule, f"{label}: ratio", least, most, level))
         used += [least, most]
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-3."""
 
     def compare(runs, label):
@@ -80,10 +80,10 @@ def _smaller_modulus_groks_more(evidence: Evidence, rule: Rule, level: int) -> J
     mine = list(used)
     rows = cells(evidence, "equal_rows", "num_train")
     controls = [part for (count,), runs in rows for part in compare(runs, f"Transformer, {count} rows")]
-    return Judged(parts, controls, mine)
+    return Findings(parts, controls, mine)
 
 
-def _other_models_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _other_models_grok(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-4."""
     found = cells(evidence, "architectures", "model", "modulus", "train_fraction")
     own = [c for c in found if c[0][1] in rule.own["modulus"] and c[0][2] in rule.own["train_fraction"]]
@@ -92,10 +92,10 @@ def _other_models_grok(evidence: Evidence, rule: Rule, level: int) -> Judged:
         label = f"{_named(model)}, p={modulus}, alpha={fraction}"
         parts.append(effect(rule, label, runs.rise("unswapped_accuracy", level), UNFITTED))
         controls.append(effect(rule, f"{label}, all validation rows", runs.rise("val_accuracy", level), UNFITTED))
-    return Judged(parts, controls, [runs for _, runs in own or found])
+    return Findings(parts, controls, [runs for _, runs in own or found])
 
 
-def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-5."""
     parts, used = [], []
     for (model,), runs in cells(evidence, "fitting", "model"):
@@ -110,10 +110,10 @@ def _pooled_models_fit_slower(evidence: Evidence, rule: Rule, level: int) -> Jud
         for clock, found in (("steps", steps), ("epochs", steps.shifted(-longer))):
             parts.append(predicted(rule, f"{label}, in {clock}", found))
         used += [large, small]
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _dropout_helps(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _dropout_helps(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-6."""
     arms = arms_of(evidence, "optimizers", "adam-1e-4-dropout", "adam-1e-4")
     parts, controls = [], []
@@ -125,14 +125,14 @@ def _dropout_helps(evidence: Evidence, rule: Rule, level: int) -> Judged:
             controls.append(
                 effect(rule, f"alpha={fraction}, time without / with", sooner, unit="ln ratio", smallest=0.2231)
             )
-    return Judged(parts, controls, arms or (), by_level=False)
+    return Findings(parts, controls, arms or (), by_level=False)
 
 
-def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-7."""
     arms = arms_of(evidence, "optimizers", "adamw-decay-1", "adamw-decay-0.05", "adam-1e-4")
     if not arms:
-        return Judged([])
+        return Findings([])
     strong, weak, adam = (_highest_by_cell(arm) for arm in arms)
     shared = sorted(strong.keys() & weak.keys() & adam.keys())
     fractions = len({fraction for _, fraction in shared})
@@ -145,7 +145,7 @@ def _decay_of_one_lies_above(evidence: Evidence, rule: Rule, level: int) -> Judg
         effect(rule, "decay 1 less decay .05", less(strong, weak)),
         no_more(rule, ABOUT_ADAM, less(weak, adam), smallest=rule.about[ABOUT_ADAM], about=True),
     ]
-    return Judged(parts, used=arms, by_level=False)
+    return Findings(parts, used=arms, by_level=False)
 
 
 def _highest_by_cell(runs: Runs) -> dict[tuple, float]:
@@ -154,18 +154,18 @@ def _highest_by_cell(runs: Runs) -> dict[tuple, float]:
     return {(seed, fraction): highest for seed, fraction, highest in zip(*columns, strict=True)}
 
 
-def _sgd_needs_data(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _sgd_needs_data(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-8."""
     arms = arms_of(evidence, "optimizers", "sgd-momentum")
     fractions = arms[0].values("train_fraction") if arms else []
     if len(fractions) < 2:
-        return Judged([])
+        return Findings([])
     least, most = (arms[0].where(train_fraction=fraction) for fraction in (fractions[0], fractions[-1]))
     part = effect(rule, f"alpha {fractions[-1]} less {fractions[0]}", gain(most, least, "max_val_accuracy"))
-    return Judged([part], used=[least, most], by_level=False)
+    return Findings([part], used=[least, most], by_level=False)
 
 
-def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-9."""
     parts, controls, used = [], [], []
     pairs = {"RMSprop": ("rmsprop", "rmsprop-momentum"), "Adam": ("adam-b1-0", "adam-b1-0.9")}
@@ -178,10 +178,10 @@ def _momentum_speeds(evidence: Evidence, rule: Rule, level: int) -> Judged:
             rise = gain(with_it, without, "max_val_accuracy")
             controls.append(effect(rule, f"{label}: highest accuracy", rise, unit="points", smallest=0.05))
             used += [without, with_it]
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-10."""
     parts, controls, used = [], [], []
     for (modulus, operands, dropout, rate), runs in cells(
@@ -208,7 +208,7 @@ def _operands_decide(evidence: Evidence, rule: Rule, level: int) -> Judged:
         else:
             label = f"{named}, dropout {dropout:g}, learning rate {rate:g}"
             controls.append(majority(rule, label, hits, unknown, TOO_EARLY))
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
 def _cell_of_operands(evidence: Evidence, modulus: int, operands: int) -> Runs | None:
@@ -218,7 +218,7 @@ def _cell_of_operands(evidence: Evidence, modulus: int, operands: int) -> Runs |
     return found if found is not None and len(found) else None
 
 
-def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-11."""
     parts, used = [], []
     two, three = (_cell_of_operands(evidence, 31, operands) for operands in (2, 3))
@@ -229,10 +229,10 @@ def _two_operands_grok_three_show_no_gap(evidence: Evidence, rule: Rule, level: 
         part = no_more(rule, "p=31, K=3", three.delay(level), UNFITTED)
         parts.append(once_fitted(part, three, level))
         used.append(three)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-19."""
     parts, used = [], []
     for modulus in evidence["operands"].values("modulus") if "operands" in evidence else []:
@@ -240,7 +240,7 @@ def _fewer_operands_grok_more(evidence: Evidence, rule: Rule, level: int) -> Jud
         if two is not None and three is not None:
             parts.append(more_delayed(rule, f"p={modulus}, K 2 to 3", two, three, level))
             used += [two, three]
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
 def _rows(evidence: Evidence, name: str) -> dict[str, dict[str, Runs]]:
@@ -253,7 +253,7 @@ def _rows(evidence: Evidence, name: str) -> dict[str, dict[str, Runs]]:
     return found
 
 
-def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-12."""
     parts, controls, used = [], [], []
     for fraction, arms in _rows(evidence, "ordered_pairs").items():
@@ -266,10 +266,10 @@ def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, level: int) -> Jud
                 used += [arms["ordered"], runs]
             else:
                 controls.append(part)
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _ordered_triples_grok_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _ordered_triples_grok_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-13."""
     parts, controls, used = [], [], []
     for fraction, arms in _rows(evidence, "ordered_triples").items():
@@ -278,10 +278,10 @@ def _ordered_triples_grok_more(evidence: Evidence, rule: Rule, level: int) -> Ju
                 part = more_delayed(rule, f"{fraction}, ordered to {ROWS[kind]}", arms["ordered"], runs, level)
                 (parts if kind == "all" else controls).append(part)
                 used += [arms["ordered"], runs] if kind == "all" else []
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _order_matters_more_at_three(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _order_matters_more_at_three(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-18."""
     parts, controls, used = [], [], []
     triples, pairs = (_rows(evidence, name) for name in ("ordered_triples", "ordered_pairs"))
@@ -296,10 +296,10 @@ def _order_matters_more_at_three(evidence: Evidence, rule: Rule, level: int) -> 
             part = effect(rule, f"{fraction}, ordered to {ROWS[kind]}, K=3 less K=2", difference(three, two))
             (parts if kind == "all" else controls).append(part)
             used += arms if kind == "all" else []
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-14."""
     parts, used = [], []
     for (modulus, fraction), runs in cells(evidence, "modular_addition", "modulus", "train_fraction"):
@@ -314,14 +314,14 @@ def _validation_loss_rises(evidence: Evidence, rule: Rule, level: int) -> Judged
         part = effect(rule, f"p={modulus}, alpha={fraction}", known, UNFITTED)
         parts.append(once_generalised(part, runs, level))
         used.append(runs)
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-15."""
     runs = evidence.get("width")
     if runs is None or len(runs.values("width")) < 2:
-        return Judged([])
+        return Findings([])
     widths, slopes, unknown = runs.values("width"), [], []
     for _, mine in runs.by("seed"):
         if len(mine) == len(widths):
@@ -333,10 +333,10 @@ def _wider_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
     unknown, slopes = np.array(unknown, bool), np.array(slopes)
     values = Between(np.where(unknown, -np.inf, slopes), np.where(unknown, np.inf, slopes))
     part = effect(rule, f"width {widths[0]} to {widths[-1]}", values, "seeds not every width got there")
-    return Judged([part], used=[runs])
+    return Findings([part], used=[runs])
 
 
-def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-16."""
     parts, controls, used = [], [], []
     for (dtype,), runs in cells(evidence, "no_regularisation", "loss_dtype"):
@@ -347,10 +347,10 @@ def _without_regularisation(evidence: Evidence, rule: Rule, level: int) -> Judge
         last = runs.curve("train_softmax_collapse")[:, -1].astype(np.float64)
         label = f"loss in {dtype}: share of collapsed training rows at the end"
         controls.append(effect(rule, label, last, unit="points", smallest=0.5))
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-17."""
     parts, controls, used = [], [], []
     for (model, fraction), runs in cells(evidence, "step_and_batch", "model", "train_fraction"):
@@ -368,17 +368,17 @@ def _smaller_steps_are_needed(evidence: Evidence, rule: Rule, level: int) -> Jud
             if len(arm):
                 rise = arm.rise("val_accuracy", level)
                 controls.append(effect(rule, f"{label}: rise at {rate:g}, {batch}", rise, UNFITTED))
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _sgd_finds_the_least_norm(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _sgd_finds_the_least_norm(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """PKU-P8."""
     parts, controls, used = [], [], []
     for (scale,), runs in cells(evidence, "minimum_norm", "init_scale"):
         part = majority(rule, f"started at norm {scale:g}", runs.curve("distance")[:, -1] < 1e-3)
         (parts if scale == 0 else controls).append(part)
         used += [runs] if scale == 0 else []
-    return Judged(parts, controls, used, by_level=False)
+    return Findings(parts, controls, used, by_level=False)
 
 
 CLAIMS = {

@@ -13,7 +13,16 @@ from grokjax.analysis.learning_rate_window import window
 from grokjax.analysis.second_descent import second_descent
 from grokjax.analysis.statistics import Between, Estimate, log_ratio
 from grokjax.analysis.thresholds import Threshold, least_reaching
-from grokjax.claims.evidence import TOO_EARLY, UNFITTED, Evidence, Judged, arms_of, cells, ended_early, once_generalised
+from grokjax.claims.evidence import (
+    TOO_EARLY,
+    UNFITTED,
+    Evidence,
+    Findings,
+    arms_of,
+    cells,
+    ended_early,
+    once_generalised,
+)
 from grokjax.claims.rules import Rule, recorded_of
 from grokjax.claims.runs import Runs, gain, time_ratio
 from grokjax.claims.verdicts import Part, effect, majority, no_more, without_interval
@@ -67,11 +76,11 @@ def _needs_more(rule: Rule, label: str, more: Runs, less: Runs, level: int, **ch
     return effect(rule, label, data_ratio(more, less, level), NEITHER_NEEDS, **changes)
 
 
-def _memorises_long_before_it_generalises(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _memorises_long_before_it_generalises(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-1."""
     arms = arms_of(evidence, "division", "none")
     if not arms:
-        return Judged([])
+        return Findings([])
     (runs,) = arms
     train, val = runs.crossing("train", level)[0], runs.crossing("val", level)[0]
     early = ended_early(runs, rule)
@@ -91,10 +100,10 @@ def _memorises_long_before_it_generalises(evidence: Evidence, rule: Rule, level:
         controls.append(
             effect(rule, "99 % validation without / with decay", sooner, unit="ln ratio", smallest=np.log(2))
         )
-    return Judged(parts, controls, arms)
+    return Findings(parts, controls, arms)
 
 
-def _validation_loss_descends_twice(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _validation_loss_descends_twice(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-14."""
     parts, used = [], []
     for (id,), runs in cells(evidence, "division", "variant"):
@@ -102,7 +111,7 @@ def _validation_loss_descends_twice(evidence: Evidence, rule: Rule, level: int) 
         unknown = ~found & ended_early(runs, rule) & np.isinf(runs.crossing("val", level)[0])
         parts.append(majority(rule, DECAYS.get(id, id), found, unknown, TOO_EARLY))
         used.append(runs)
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
 def _fractions(runs: Runs, low: float, high: float) -> list[float]:
@@ -133,24 +142,24 @@ def _slope(runs: Runs, fractions: Sequence[float], level: int) -> Between:
     return Between(np.array(least), np.array(most))
 
 
-def _each_percent_costs(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _each_percent_costs(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-2."""
     runs = evidence.get("data_fraction")
     fractions = _fractions(runs, 0.25, 0.3) if runs is not None else []
     if len(fractions) < 2:
-        return Judged([])
+        return Findings([])
     runs = runs.take(np.flatnonzero(np.isin(runs.column("train_fraction"), fractions)))
     slopes, label = _slope(runs, fractions, level), f"alpha {fractions[-1]:g} to {fractions[0]:g}, per 1 % less"
     (about,) = rule.about.values()
     beyond = no_more(rule, f"{label}, beyond ×1.45", slopes.shifted(-CLAIMED), smallest=about, about=True)
-    return Judged([effect(rule, label, slopes), beyond], used=[runs])
+    return Findings([effect(rule, label, slopes), beyond], used=[runs])
 
 
-def _training_takes_as_long(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _training_takes_as_long(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-3."""
     runs = evidence.get("data_fraction")
     if runs is None or not len(runs):
-        return Judged([])
+        return Findings([])
     hits, unknown = [], []
     for _, mine in runs.by("seed"):
         train = mine.crossing("train", level)[0]
@@ -165,36 +174,36 @@ def _training_takes_as_long(evidence: Evidence, rule: Rule, level: int) -> Judge
         label = f"alpha {fractions[0]:g} to {fractions[-1]:g}"
         ratio = time_ratio(least, most, "train", level)
         parts.append(no_more(rule, label, ratio, unit="ln ratio", smallest=about, about=True))
-    return Judged(parts, used=[runs])
+    return Findings(parts, used=[runs])
 
 
-def _five_percent_cost(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _five_percent_cost(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-15."""
     runs = evidence.get("data_fraction")
     fractions = runs.values("train_fraction") if runs is not None else []
     pairs = [(low, high) for low in fractions for high in fractions if abs(high - low - 0.05) < 1e-6]
     if not pairs:
-        return Judged([])
+        return Findings([])
     low, high = next((pair for pair in pairs if abs(pair[0] - 0.25) < 1e-6), pairs[0])
     less, more = (runs.where(train_fraction=fraction) for fraction in (low, high))
     ratio = time_ratio(less, more, "val", level)
     (about,) = rule.about.values()
     label = f"alpha {high:g} to {low:g}"
     part = no_more(rule, f"{label}, beyond ×1.45", ratio.shifted(-CLAIMED), smallest=about, about=True)
-    return Judged([part], [effect(rule, f"{label}: steps", ratio)], [less, more])
+    return Findings([part], [effect(rule, f"{label}: steps", ratio)], [less, more])
 
 
-def _symmetric_operations_need_less(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _symmetric_operations_need_less(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-4."""
     parts, used = [], []
     for ids in RELATED:
         if arms := arms_of(evidence, "operations", *ids):
             parts.append(_needs_more(rule, " to ".join(MODULAR[id][0] for id in ids), *arms, level))
             used += arms
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _renamed_operations_need_as_much(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _renamed_operations_need_as_much(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-5."""
     parts, used = [], []
     pairs = (("subtract", "divide"), ("add-less-one", "multiply-nonzero"))
@@ -203,7 +212,7 @@ def _renamed_operations_need_as_much(evidence: Evidence, rule: Rule, level: int)
             ratio = data_ratio(*arms, level)
             parts.append(no_more(rule, label, ratio, NEITHER_NEEDS, smallest=about, about=True))
             used += arms
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
 def _by_seed(runs: Runs, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
@@ -215,28 +224,28 @@ def _by_seed(runs: Runs, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     return np.array(highest), np.array(whole, bool)
 
 
-def _the_mixed_operation_generalises(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _the_mixed_operation_generalises(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-6."""
     arms = arms_of(evidence, "operations", "mixed")
     if not arms:
-        return Judged([])
+        return Findings([])
     highest, whole = _by_seed(arms[0], rule)
     hits = np.float32(highest) >= np.float32(level / 100)
-    return Judged([majority(rule, MODULAR["mixed"][0], hits, ~hits & ~whole, TOO_EARLY)], used=arms)
+    return Findings([majority(rule, MODULAR["mixed"][0], hits, ~hits & ~whole, TOO_EARLY)], used=arms)
 
 
-def _one_operation_is_not_learned(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _one_operation_is_not_learned(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-7."""
     arms = arms_of(evidence, "operations", "x3+xy2+y")
     if not arms:
-        return Judged([])
+        return Findings([])
     highest, whole = _by_seed(arms[0], rule)
     hits = highest < 0.1
     part = majority(rule, MODULAR["x3+xy2+y"][0], hits, hits & ~whole, "seeds a longer run might have learned it")
-    return Judged([part], used=arms, by_level=False)
+    return Findings([part], used=arms, by_level=False)
 
 
-def _decay_halves_the_data(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _decay_halves_the_data(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-8."""
     parts, controls, used = [], [], []
 
@@ -251,35 +260,35 @@ def _decay_halves_the_data(evidence: Evidence, rule: Rule, level: int) -> Judged
     compare("decay-init", "decay", parts, smallest=np.log(1.1))
     for kind in KINDS_OF_DECAY[1:]:
         compare("adam", kind, controls)
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _noise_needs_less(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _noise_needs_less(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-9."""
     parts, used = [], []
     for noise, ids in NOISES.items():
         if arms := arms_of(evidence, "regularisation", *ids):
             parts.append(_needs_more(rule, f"without to with {noise}", *arms, level))
             used += arms
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
-def _decay_needs_the_least(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _decay_needs_the_least(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-16."""
     others = [id for id in REGULARISATIONS if id not in ("decay", "decay-jiggle", "decay-gradient")]
     arms = arms_of(evidence, "regularisation", "decay", *others)
     if not arms:
-        return Judged([])
+        return Findings([])
     decay, *rest = arms
     ratios = {id: data_ratio(runs, decay, level) for id, runs in zip(others, rest, strict=True)}
     if len({len(ratio.least) for ratio in ratios.values()}) > 1:
         raise ValueError("Some ways to train ran with fewer seeds than others. Continue the experiment.")
     best = Between(*(np.min([ends[i] for ends in ratios.values()], axis=0) for i in (0, 1)))
     controls = [effect(rule, f"{REGULARISATIONS[id]} to decay 1", ratio, NEITHER_NEEDS) for id, ratio in ratios.items()]
-    return Judged([effect(rule, "the best of ten others to decay 1", best, NEITHER_NEEDS)], controls, arms)
+    return Findings([effect(rule, "the best of ten others to decay 1", best, NEITHER_NEEDS)], controls, arms)
 
 
-def _noise_is_flatter(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _noise_is_flatter(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-17."""
     parts, used = [], []
     for noise, ids in NOISES.items():
@@ -287,7 +296,7 @@ def _noise_is_flatter(evidence: Evidence, rule: Rule, level: int) -> Judged:
             ratio = _sharpness_ratio(*arms, level)
             parts.append(effect(rule, f"without to with {noise}", ratio, UNFITTED))
             used += arms
-    return Judged(parts, used=used)
+    return Findings(parts, used=used)
 
 
 def _sharpness_ratio(one: Runs, other: Runs, level: int) -> np.ndarray:
@@ -302,7 +311,7 @@ def _sharpness_ratio(one: Runs, other: Runs, level: int) -> np.ndarray:
     return np.array([np.mean([logs[0][c] - logs[1][c] for c in shared if c[0] == seed]) for seed in seeds])
 
 
-def _rates_lie_in_a_window(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _rates_lie_in_a_window(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-10."""
     parts, controls, used = [], [], []
     for (id,), runs in cells(evidence, "learning_rate", "variant"):
@@ -320,16 +329,16 @@ def _rates_lie_in_a_window(evidence: Evidence, rule: Rule, level: int) -> Judged
             part = dataclasses.replace(part, verdict="inconclusive", unknown="at no rate a run generalises")
         (parts if id == "decay" else controls).append(part)
         used += [runs] if id == "decay" else []
-    return Judged(parts, controls, used)
+    return Findings(parts, controls, used)
 
 
-def _many_outliers_matter(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _many_outliers_matter(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-11."""
     parts, used = [], []
     runs = evidence.get("outliers")
     counts = runs.values("outliers") if runs is not None else []
     if 0 not in counts:
-        return Judged([])
+        return Findings([])
     none = runs.where(outliers=0)
     rows = float((none.column("num_train") / none.column("train_fraction")).max())
     for count in counts[1:]:
@@ -338,10 +347,10 @@ def _many_outliers_matter(evidence: Evidence, rule: Rule, level: int) -> Judged:
         predicted = no_more if mild else effect
         parts.append(predicted(rule, f"{'mild' if mild else 'severe'}: k={count} to none", ratio, NEITHER_NEEDS))
         used.append(these)
-    return Judged(parts, used=[none, *used])
+    return Findings(parts, used=[none, *used])
 
 
-def _sharp_minima_generalise_less(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _sharp_minima_generalise_less(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-12."""
     parts, controls, used = [], [], []
     for (id,), runs in cells(evidence, "sharpness", "variant"):
@@ -357,12 +366,12 @@ def _sharp_minima_generalise_less(evidence: Evidence, rule: Rule, level: int) ->
             found.append(dataclasses.replace(part, unknown="all runs end at one accuracy") if still else part)
         used.append(runs)
     known = [part for part in parts if not part.unknown]
-    return Judged(
+    return Findings(
         known or parts, [*(part for part in parts if known and part.unknown), *controls], used, by_level=False
     )
 
 
-def _rows_lie_in_order(evidence: Evidence, rule: Rule, level: int) -> Judged:
+def _rows_lie_in_order(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """POWER-13."""
     parts, used = [], []
     kinds = {
@@ -389,7 +398,7 @@ def _rows_lie_in_order(evidence: Evidence, rule: Rule, level: int) -> Judged:
                 more, unit = gain(with_it[0], without[0], name), "points" if id == "add" else "silhouette"
                 parts.append(effect(rule, gained, more, unit=unit, smallest=smallest))
                 used += without
-    return Judged(parts, used=used, by_level=False)
+    return Findings(parts, used=used, by_level=False)
 
 
 CLAIMS = {

@@ -2,10 +2,10 @@
 
 Each function is given the runs of the claim's experiments, its rule and the accuracy level of crossings:
 
-    def less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Judged:
+    def less_data_groks_more(evidence: Evidence, rule: Rule, level: int) -> Findings:
         found = cells(evidence, "data_size", "train_fraction")
         parts = [delayed(rule, f"alpha={fraction}", runs, level) for (fraction,), runs in found]
-        return Judged(parts, used=[runs for _, runs in found])
+        return Findings(parts, used=[runs for _, runs in found])
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ UNFITTED = "runs the training set was never memorised"
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class Findings:
     """What a claim's function found.
 
     Attributes:

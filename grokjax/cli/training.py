@@ -43,7 +43,7 @@ def sweep_command(argv: Sequence[str], doc: str = SWEEP_DOC) -> None:
     def work(given: Given) -> None:
         _train(dict(config=base_config(given.metrics)) | given.values | given.options)
 
-    guarded(work, argv, doc=doc)
+    run_command(work, argv, doc=doc)
 
 
 def run(experiment: Experiment, argv: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ def run(experiment: Experiment, argv: Sequence[str]) -> None:
             measure(keywords["out"], experiment.measure, progress=keywords.get("progress", True))
             show(f"measures  {measures_of(keywords['out'])}")
 
-    guarded(work, argv, doc=described(experiment), presets=list(experiment.presets))
+    run_command(work, argv, doc=described(experiment), presets=list(experiment.presets))
 
 
 JOIN_DOC = """Joins what there is of a sweep in shares: once all its runs have ended the whole result, before that those
@@ -172,7 +172,7 @@ def _bisect(keywords: dict[str, Any], name: str) -> xr.Dataset | None:
     return search(name=name, **keywords)
 
 
-def guarded(
+def run_command(
     work: Callable[[Given], None], argv: Sequence[str], *, doc: str, presets: Sequence[str] = (), **flags: Any
 ) -> None:
     """Calls `work` with what a command line says, and ends the process with one sentence if that cannot be.

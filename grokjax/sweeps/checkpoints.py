@@ -25,7 +25,7 @@ from grokjax.config import ConfigError
 from grokjax.results import ResultError
 from grokjax.sweeps import outputs
 from grokjax.sweeps.identity import Run
-from grokjax.sweeps.lanes import Bank, Held, Live
+from grokjax.sweeps.lanes import Bank, Live, SavedRuns
 from grokjax.sweeps.provenance import versions
 
 SCHEMA = 1
@@ -70,7 +70,7 @@ class Checkpoints:
         )
         return ocp.CheckpointManager(self.folder, options=options, item_names=("arrays", "told"))
 
-    def save(self, banks: Sequence[Held]) -> None:
+    def save(self, banks: Sequence[SavedRuns]) -> None:
         """Begins to write a checkpoint of what some banks held; `finish` waits for it."""
         arrays, told = {}, []
         for b, held in enumerate(banks):
@@ -102,7 +102,7 @@ class Checkpoints:
         """Whether a checkpoint is being written."""
         return self._manager is not None and self._manager.is_saving_in_progress()
 
-    def read(self, runs: Iterable[Run], tell: Callable[[str], None]) -> dict[str, Held]:
+    def read(self, runs: Iterable[Run], tell: Callable[[str], None]) -> dict[str, SavedRuns]:
         """The runs that were under way at the last checkpoint, each alone, by run id; nothing if there is none.
 
         Args:
@@ -118,7 +118,7 @@ class Checkpoints:
         with contextlib.closing(self._opened(read_only=True)) as manager:
             return self._read_last(manager, {run.run_id: run for run in runs}, tell)
 
-    def _read_last(self, manager: ocp.CheckpointManager, asked: Mapping[str, Run], tell) -> dict[str, Held]:
+    def _read_last(self, manager: ocp.CheckpointManager, asked: Mapping[str, Run], tell) -> dict[str, SavedRuns]:
         damage = ""
         for step in sorted(manager.all_steps(), reverse=True):
             try:
@@ -192,19 +192,19 @@ def _runs(banks: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], 
             live = Live.of(asked[run_id])
             live.step, live.names, live.metrics = step, tuple(names), list(mine.reshape(evaluations, -1))
             lives.append(live)
-        together = Held(lives, {path: arrays[f"{b}-{i}"] for i, path in enumerate(bank["paths"])})
+        together = SavedRuns(lives, {path: arrays[f"{b}-{i}"] for i, path in enumerate(bank["paths"])})
         held |= {live.run.run_id: together.of(i) for i, live in enumerate(lives)}
     return held
 
 
-def _together(alone: Iterable[Held]) -> list[Held]:
+def _together(alone: Iterable[SavedRuns]) -> list[SavedRuns]:
     """Runs held alone, those of one form stacked."""
-    alike: dict[Any, list[Held]] = {}
+    alike: dict[Any, list[SavedRuns]] = {}
     for held in alone:
         form = tuple((path, leaf.shape, leaf.dtype) for path, leaf in held.state.items())
         alike.setdefault(form, []).append(held)
     return [
-        Held(
+        SavedRuns(
             [held.lives[0] for held in members],
             {path: np.concatenate([held.state[path] for held in members]) for path in members[0].state},
         )
@@ -261,14 +261,14 @@ class Keeper:
         self,
         checkpoints: Checkpoints,
         seconds: float,
-        kept: dict[str, Held],
+        kept: dict[str, SavedRuns],
         write_result: Callable[[Sequence[Live]], None],
         tell: Callable[[str], None],
     ):
         self.checkpoints, self.seconds, self.kept = checkpoints, seconds, kept
         self.write_result, self.tell = write_result, tell
         self.wanted, self.asking = 0, False
-        self.held: dict[int, tuple[int, Held]] = {}
+        self.held: dict[int, tuple[int, SavedRuns]] = {}
         self.lock = threading.Lock()
         self.due = time.monotonic() + seconds
 

@@ -14,7 +14,7 @@ import numpy as np
 from grokjax.runs import Program, RunValues, TableArrays
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.identity import Run
-from grokjax.sweeps.lanes import Bank, Held, Live
+from grokjax.sweeps.lanes import Bank, Live, SavedRuns
 from grokjax.sweeps.programs import compiled, state_bytes, step_operations
 from grokjax.sweeps.tables import Tables
 from grokjax.tasks.table import Table
@@ -178,7 +178,7 @@ class Queue:
       stop: once it is set, there are none.
     """
 
-    def __init__(self, groups: Sequence[Group], kept: Mapping[str, Held], stop: threading.Event):
+    def __init__(self, groups: Sequence[Group], kept: Mapping[str, SavedRuns], stop: threading.Event):
         self.groups, self.kept, self.stop, self.lock = groups, kept, stop, threading.Lock()
 
     def join(self) -> Group | None:
@@ -250,7 +250,7 @@ def train(
     lanes: int | None,
     observer: Observer,
     stop: threading.Event,
-    kept: Mapping[str, Held],
+    kept: Mapping[str, SavedRuns],
     wait: Callable[[threading.Thread], None] = threading.Thread.join,
 ) -> None:
     """Trains every pending run of the groups, or those that end before `stop` is set.

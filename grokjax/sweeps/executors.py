@@ -40,7 +40,7 @@ SLURM_MINUTES = 24 * 60
 """Asked for a job unless the environment variable SBATCH_TIMELIMIT says otherwise; a job that is ended is requeued."""
 
 _training = threading.Lock()
-"""Held while a share is trained: one at a time in a process, on all devices that it may use."""
+"""SavedRuns while a share is trained: one at a time in a process, on all devices that it may use."""
 
 _ending = threading.Event()
 """Set in a process of this machine that trains shares once it is to end."""

@@ -22,7 +22,7 @@ TYPICAL_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Need:
+class Requirements:
     """What one group needs on one device.
 
     Attributes:
@@ -57,13 +57,13 @@ class Forecast:
 
     grid: Grid
     num_runs: int
-    needs: tuple[Need, ...]
+    needs: tuple[Requirements, ...]
     where: tuple[jax.Device, ...]
     available: int
 
     def check(self) -> None:
         """ConfigError if a device has not the memory for a group."""
-        worst = max(self.needs, key=lambda need: need.memory)
+        worst = max(self.needs, key=lambda one: one.memory)
         if worst.memory > self.available:
             fewer = "fewer --lanes, " if worst.lanes > 1 else ""
             raise ConfigError(
@@ -75,19 +75,17 @@ class Forecast:
     def __str__(self):
         lines = [f"grid        {self._axes()} = {self.num_runs} runs, {self._to_train()} to train"]
         lines.append(f"programs    {len(self.needs)}, on {devices.describe(list(self.where))}")
-        lanes = sorted({need.lanes for need in self.needs})
-        most = max(need.most_lanes for need in self.needs)
+        lanes = sorted({one.lanes for one in self.needs})
+        most = max(one.most_lanes for one in self.needs)
         measured = f", then up to {most} as measured" if most > lanes[-1] else ""
         lines.append(f"lanes       {', '.join(map(str, lanes))} per device{measured}")
-        lines.append(
-            f"memory      {size(max(need.memory for need in self.needs))} of {size(self.available)} per device"
-        )
-        lines.append(f"run-steps   {sum(need.steps for need in self.needs):,} at most")
-        if all(need.operations is not None for need in self.needs):
-            total = sum(need.operations * need.steps for need in self.needs)
+        lines.append(f"memory      {size(max(one.memory for one in self.needs))} of {size(self.available)} per device")
+        lines.append(f"run-steps   {sum(one.steps for one in self.needs):,} at most")
+        if all(one.operations is not None for one in self.needs):
+            total = sum(one.operations * one.steps for one in self.needs)
             peak = devices.matmul_peak(list(self.where))
             seconds = total / (TYPICAL_SHARE * peak)
-            each = sorted({need.operations for need in self.needs})
+            each = sorted({one.operations for one in self.needs})
             span = f"{each[0] / 1e6:,.1f}" if len(each) == 1 else f"{each[0] / 1e6:,.1f} to {each[-1] / 1e6:,.1f}"
             lines.append(f"arithmetic  {span} million operations a step, {total:.2g} in all")
             lines.append(
@@ -100,7 +98,7 @@ class Forecast:
         return " x ".join(f"{axis.names[0]} {len(axis)}" for axis in self.grid.axes) or "1"
 
     def _to_train(self) -> int:
-        return sum(need.runs for need in self.needs)
+        return sum(one.runs for one in self.needs)
 
 
 def make(
@@ -120,7 +118,7 @@ def make(
     Raises:
       ConfigError: if a device has not the memory for a group.
     """
-    needs = [need(group, where[0], lanes) for group in groups]
+    needs = [requirements(group, where[0], lanes) for group in groups]
     available = devices.memory(where[0])
     forecast = Forecast(grid, len(runs), tuple(needs), tuple(where), available)
     forecast.check()
@@ -141,10 +139,10 @@ def _rows(group: Group) -> int:
     return min(EVALUATION_ROWS, group.table.num_examples)
 
 
-def need(group: Group, device: jax.Device, lanes: int | None) -> Need:
+def requirements(group: Group, device: jax.Device, lanes: int | None) -> Requirements:
     """What a group needs on a device, nothing being compiled."""
     possible = widths(device, len(group.pending), lanes)
-    return Need(
+    return Requirements(
         runs=len(group.pending),
         lanes=possible[0],
         most_lanes=possible[-1],

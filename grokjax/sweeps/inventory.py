@@ -12,7 +12,7 @@ from grokjax.sweeps import collect
 from grokjax.sweeps.checkpoints import Checkpoints
 from grokjax.sweeps.engine import Record
 from grokjax.sweeps.identity import Run
-from grokjax.sweeps.lanes import Held
+from grokjax.sweeps.lanes import SavedRuns
 from grokjax.sweeps.request import Request
 
 
@@ -30,7 +30,7 @@ class Inventory:
     def __init__(self, request: Request):
         self.request = request
         self.records: dict[str, Record] = {}
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, SavedRuns] = {}
         self.meta: dict[str, Any] | None = None
         self.checkpoints = Checkpoints(request.path.with_suffix(".checkpoints")) if request.path else None
         self._seen: tuple[int, ...] | None = None

@@ -87,7 +87,7 @@ class Live:
                 self.status = "stopped"
 
 
-class Held(NamedTuple):
+class SavedRuns(NamedTuple):
     """Runs under way, as they stood between two chunks.
 
     Attributes:
@@ -98,9 +98,9 @@ class Held(NamedTuple):
     lives: list[Live]
     state: Mapping[str, np.ndarray]
 
-    def of(self, i: int) -> "Held":
+    def of(self, i: int) -> "SavedRuns":
         """One of them alone."""
-        return Held([self.lives[i]], {path: leaf[i : i + 1] for path, leaf in self.state.items()})
+        return SavedRuns([self.lives[i]], {path: leaf[i : i + 1] for path, leaf in self.state.items()})
 
 
 class Bank:
@@ -129,7 +129,7 @@ class Bank:
         """Whether the state has a leading lane axis."""
         return len(self.lanes) > 1
 
-    def put(self, lane: int, run: Run, held: Held | None = None) -> None:
+    def put(self, lane: int, run: Run, held: SavedRuns | None = None) -> None:
         """Starts a run in a lane, or goes on with it as it was `held` alone."""
         values = RunValues.of(run.config)
         if held is None:
@@ -179,7 +179,7 @@ class Bank:
 
     @property
     def memory(self) -> int:
-        """Bytes that it needs on its device; the state counts twice, see `Need.memory`."""
+        """Bytes that it needs on its device; the state counts twice, see `Requirements.memory`."""
         return self.compiled.workspace + sum(
             count * leaf.nbytes for count, tree in ((1, self.table), (2, self.state)) for leaf in jax.tree.leaves(tree)
         )
@@ -192,7 +192,7 @@ class Bank:
         bank.values, bank.state = _widen(held, lanes) if self.stacked else _repeat(held, lanes)
         return bank
 
-    def held(self) -> Held:
+    def held(self) -> SavedRuns:
         """Its runs under way, copied: what it does next leaves them as they are.
 
         A run that has ended, but that nobody took yet, counts as under way at its last step.
@@ -200,7 +200,7 @@ class Bank:
         live = [i for i, lane in enumerate(self.lanes) if lane is not None]
         leaves = _by_path(self.state).items() if live else ()
         state = {path: np.array(leaf)[live] if self.stacked else np.array(leaf)[None] for path, leaf in leaves}
-        return Held([dataclasses.replace(self.lanes[i].copy(), status="") for i in live], state)
+        return SavedRuns([dataclasses.replace(self.lanes[i].copy(), status="") for i in live], state)
 
     def params(self, lane: int) -> dict:
         """The parameters of the run in a lane, in NumPy."""
@@ -212,7 +212,7 @@ def _by_path(tree) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _restored(shapes: RunState, held: Held) -> RunState:
+def _restored(shapes: RunState, held: SavedRuns) -> RunState:
     """The state of the one run held; ConfigError if states look otherwise now."""
     form = {path: (leaf.shape, leaf.dtype) for path, leaf in _by_path(shapes).items()}
     if form != {path: (leaf.shape[1:], leaf.dtype) for path, leaf in held.state.items()}:

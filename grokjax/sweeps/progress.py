@@ -93,7 +93,7 @@ def harmless(show: Callable) -> Callable:
     """A method of `Meter` that raises nothing: if it fails, no more is shown, and training goes on."""
 
     @functools.wraps(show)
-    def guarded(meter, *arguments):
+    def wrapper(meter, *arguments):
         try:
             return show(meter, *arguments)
         except Exception as error:
@@ -101,7 +101,7 @@ def harmless(show: Callable) -> Callable:
                 say(f"Progress is no longer shown, for showing it failed ({type(error).__name__}: {error}).")
             meter.shows, meter.bar = False, None
 
-    return guarded
+    return wrapper
 
 
 class CellBar:

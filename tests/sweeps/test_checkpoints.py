@@ -22,7 +22,7 @@ from grokjax import results
 from grokjax.sweeps import checkpoints, lanes, outputs, request
 from grokjax.sweeps.checkpoints import Checkpoints
 from grokjax.sweeps.grid import make_grid
-from grokjax.sweeps.lanes import Bank, Held, Live
+from grokjax.sweeps.lanes import Bank, Live, SavedRuns
 from grokjax.sweeps.lock import owned
 from grokjax.sweeps.progress import Meter
 
@@ -170,7 +170,7 @@ def held(value):
         Live(run, Live.of(run).schedule, 20 + i, ("a", "b", "c", "d", "e"), list(rows[i])) for i, run in enumerate(RUNS)
     ]
     state = {"a": np.full((3, 4, 2), value, np.float32), "b": np.arange(3, dtype=np.int32), "c": np.zeros((3, 0))}
-    return Held(lives, state)
+    return SavedRuns(lives, state)
 
 
 def same_runs(found, value):
