@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import gc
 import importlib.metadata
 import inspect
 import os
@@ -29,6 +30,7 @@ import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+gc.set_threshold(50_000, 20, 100)  # tracing makes many small objects, few of them garbage
 
 # Their dataclasses, and `sweep`, convert what they are given, such as the words of a command line, to the kind they
 # declare.

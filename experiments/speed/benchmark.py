@@ -30,7 +30,7 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 from grokjax.cli.flags import SWEEP_FLAGS, SWEEP_SWITCHES, Given, all_settings, base_config
-from grokjax.cli.training import guarded
+from grokjax.cli.training import run_command
 from grokjax.cli.values import parse_variants
 from grokjax.config import ConfigError, own_name, unknown_name
 from grokjax.experiments.speed import torch_peer
@@ -278,7 +278,7 @@ def benchmark(given: Given) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """`grokjax benchmark`, or the script."""
     argv = list(sys.argv if argv is None else argv)
-    guarded(benchmark, argv, doc=__doc__, presets=PRESETS, switches=SWITCHES, texts=TEXTS, without=WITHOUT)
+    run_command(benchmark, argv, doc=__doc__, presets=PRESETS, switches=SWITCHES, texts=TEXTS, without=WITHOUT)
 
 
 if __name__ == "__main__":
