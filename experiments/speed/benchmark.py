@@ -115,7 +115,7 @@ class Workload:
         self.run, self.where = run, where
         self.lanes = widths(where[0], ACCELERATOR_LANES, lanes)[-1]
         (self.group,) = make_groups([run])
-        self.need = forecast.need(self.group, where[0], self.lanes)
+        self.need = forecast.requirements(self.group, where[0], self.lanes)
         if self.need.operations is None:
             raise ConfigError(f"The operations of the model {type(run.config.model).__name__} are not known. Try ours.")
         self.compile_seconds, self.cached_seconds = self._compile()
