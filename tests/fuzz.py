@@ -238,7 +238,7 @@ def tried(call, errors, refused, folder: Path) -> str:
 
 def _needs(grid, runs, groups, where, lanes):
     """What a forecast checks before it compiles anything."""
-    needs = tuple(forecast.need(group, where[0], lanes) for group in groups)
+    needs = tuple(forecast.requirements(group, where[0], lanes) for group in groups)
     forecast.Forecast(grid, len(runs), needs, tuple(where), devices.memory(where[0])).check()
 
 
