@@ -85,7 +85,7 @@ def test_what_a_preset_computes_is_written_down(name):
     study, _, short = name.partition("/")
     counted = catalogue.written(study, "operations.toml")[short]
     assert counted["quick"] == pytest.approx(operations.operations(EXPERIMENTS[name].presets["quick"]), rel=0.01)
-    assert catalogue.hours(name, "quick") == counted["quick"] / 25e9 / 3600
+    assert catalogue.hours(name, "quick") == counted["quick"] / 50e9 / 3600
 
 
 @pytest.mark.parametrize(
