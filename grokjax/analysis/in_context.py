@@ -56,7 +56,8 @@ def phase_change(step: Int[Any, " step"], score: Float[Any, "*runs step"]) -> xr
 
     Returns:
       A dataset [...]: `start` and `end` of the window, steps, `fall` within it, in nats, and `share` of the whole
-      fall, from the first score to the lowest after it. NaN where the score never falls, or has fewer than 3 steps.
+      fall, from the first score to the lowest after it, NaN where none is lower. All are NaN where the score never
+      falls, or has fewer than 3 steps.
 
     Source: the window of Olsson et al. 2022, arXiv:2209.11895, was chosen by eye; the rule is ours.
     """
@@ -88,5 +89,5 @@ def _window(steps, score) -> tuple[float, float, float, float]:
     steep = slope <= HALF * slope[steepest]
     first = steepest - np.argmin(np.append(steep[steepest::-1], False)) + 1
     last = steepest + np.argmin(np.append(steep[steepest:], False)) - 1
-    fall = score[first] - score[last]
-    return float(steps[first]), float(steps[last]), float(fall), float(fall / (score[0] - score.min()))
+    fall, whole = score[first] - score[last], score[0] - score.min()
+    return float(steps[first]), float(steps[last]), float(fall), float(fall / whole) if whole else np.nan

@@ -55,6 +55,11 @@ def test_the_phase_change_is_where_the_score_falls_at_least_half_as_fast_as_at_i
     np.testing.assert_allclose(found.fall, 2 * found.share, rtol=1e-3)
 
 
+def test_a_score_that_falls_but_not_below_where_it_began_has_no_share():
+    found = in_context.phase_change(STEPS, np.interp(STEPS, [STEPS[0], STEPS[len(STEPS) // 2], STEPS[-1]], [0, 1, 0.5]))
+    assert found["fall"] > 0 and np.isnan(found["share"])
+
+
 def test_a_score_that_never_falls_has_no_phase_change():
     for score in (np.zeros(8), np.arange(8.0)):
         found = in_context.phase_change(STEPS, score)
