@@ -22,7 +22,7 @@ from grokjax.sweeps.lock import owned
 from grokjax.sweeps.shares import REQUEST, Parts
 
 GRID = dict(seed=range(5), steps=200)
-LONG = dict(seed=range(2), steps=2000, eval_at="every:100")
+LONG = dict(seed=range(2), steps=15_000, eval_at="every:500")
 
 
 @pytest.fixture(scope="module")
