@@ -7,6 +7,7 @@ import importlib.metadata
 import inspect
 import os
 import shutil
+import signal
 import tempfile
 
 _FIRST = "PYTEST_XDIST_WORKER" not in os.environ
@@ -23,6 +24,9 @@ _quick = ["--xla_backend_optimization_level=0"]
 if importlib.metadata.version("jaxlib") < "0.11":
     _quick.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_quick])
+
+if hasattr(signal, "SIGHUP"):  # which nohup has ignored, and some tests send
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import beartype  # noqa: E402
 import jax  # noqa: E402
