@@ -18,8 +18,8 @@ REPLAY = "replay"
 
 
 TWO_CORES = 50e9
-"""Operations per second of two cores with AVX-512: 49 billion were seen on `melnik/periodicity --preset=small`, 56 on
-`nanda/modular_addition --preset=part`, 24 on `huang/dynamics --preset=small`, whose models are of width 8 and 24."""
+"""Operations per second of two cores with AVX-512: 46 billion were seen on `melnik/periodicity --preset=small`, 56 on
+`nanda/modular_addition --preset=part`, 18 on `huang/dynamics --preset=small`, whose models are of width 8 and 24."""
 
 
 class Record(NamedTuple):
@@ -74,7 +74,7 @@ def hours(experiment: str, preset: str) -> float | None:
     """Hours that a preset takes two cores by its arithmetic, in operations.toml; None where that does not say.
 
     No run is taken to end early, and of an axis that is bisected all values are taken to be trained on. Models of
-    small width take twice as long.
+    small width take up to three times as long.
     """
     study, _, short = experiment.partition("/")
     operations = written(study, "operations.toml").get(short, {}).get(preset)

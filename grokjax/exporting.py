@@ -8,20 +8,18 @@
 Needs no JAX. The trackers are optional extras, imported when they are asked for.
 """
 
-import importlib
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from grokjax import results
-from grokjax.config import ConfigError, own_name, unknown_value
+from grokjax.config import ConfigError, imported, own_name, unknown_value
 from grokjax.results import ResultError
 
 Scalar = str | bool | int | float
@@ -175,20 +173,9 @@ def _scalar(value) -> Scalar:
     return value if isinstance(value, Scalar) else json.dumps(value)
 
 
-def _imported(module: str, extra: str) -> ModuleType:
-    """The module of a tracker; ConfigError with the command that installs it."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError:
-        raise ConfigError(
-            f"Exporting to {extra} needs the package {module}, which is not installed. Try "
-            f"pip install 'grokjax[{extra}]'."
-        ) from None
-
-
 def _write_tensorboard(folder: Path, runs: Sequence[TrackedRun], project: str) -> None:
     """Writes an event file for each run."""
-    board = _imported("tensorboardX", "tensorboard")
+    board = imported("tensorboardX", "tensorboard", "Exporting to tensorboard")
     if held := [run.name for run in runs if (folder / run.name).exists()]:
         raise ResultError(f"{folder} holds {held[0]} of an earlier export. Try another folder, or remove that one.")
     for run in runs:
@@ -205,7 +192,7 @@ def _write_tensorboard(folder: Path, runs: Sequence[TrackedRun], project: str) -
 
 def _write_wandb(folder: Path, runs: Sequence[TrackedRun], project: str) -> None:
     """Logs each run; whether anything is sent is wandb's own setting."""
-    wandb = _imported("wandb", "wandb")
+    wandb = imported("wandb", "wandb", "Exporting to wandb")
     folder.mkdir(parents=True, exist_ok=True)
     quiet = wandb.Settings(console="off", silent=True)
     for run in runs:
@@ -226,7 +213,7 @@ def _write_wandb(folder: Path, runs: Sequence[TrackedRun], project: str) -> None
 def _write_trackio(folder: Path, runs: Sequence[TrackedRun], project: str) -> None:
     """Logs each run to the database in the folder, which trackio takes from the environment when it is imported."""
     os.environ.setdefault("TRACKIO_DIR", str(folder))
-    trackio = _imported("trackio", "trackio")
+    trackio = imported("trackio", "trackio", "Exporting to trackio")
     if Path(trackio.utils.TRACKIO_DIR).resolve() != folder:
         raise ConfigError(
             f"trackio writes to {trackio.utils.TRACKIO_DIR} in this process, not to {folder}. Try TRACKIO_DIR={folder} "

@@ -1,8 +1,10 @@
 """Names that are not ours, answered with ours; the error that every wrong setting ends in."""
 
 import difflib
+import importlib
 import shlex
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 from grokjax.config import other_names
@@ -39,6 +41,22 @@ FEW = 20
 
 class ConfigError(ValueError):
     """A setting or a combination of settings that cannot be run: what, got, why, try."""
+
+
+def imported(module: str, extra: str, asked: str) -> ModuleType:
+    """A package that only an extra of ours brings; ConfigError with the command that installs it.
+
+    Args:
+      module: its name.
+      extra: ours.
+      asked: what needs it, as the message begins.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ConfigError(
+            f"{asked} needs the package {module}, which is not installed. Try pip install 'grokjax[{extra}]'."
+        ) from None
 
 
 def shown(value, text_of: Callable[[Any], str] = str) -> str:

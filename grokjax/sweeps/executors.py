@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from grokjax.config import ConfigError, Execution
+from grokjax.config import ConfigError, Execution, imported
 from grokjax.sweeps import devices, shares
 from grokjax.sweeps.engine import Group
 from grokjax.sweeps.inventory import Inventory
@@ -297,7 +297,7 @@ def _await_end(caller: Any) -> None:
 @contextlib.contextmanager
 def _slurm(execution: Execution, result: Path) -> Iterator[Any]:
     """Jobs of SLURM by submitit, with their logs in a folder beside the result."""
-    submitit = _imported("submitit", "slurm")
+    submitit = imported("submitit", "slurm", "executor=slurm")
     try:
         executor = submitit.SlurmExecutor(result.with_suffix(".jobs").absolute())
     except RuntimeError:
@@ -312,7 +312,7 @@ def _slurm(execution: Execution, result: Path) -> Iterator[Any]:
 @contextlib.contextmanager
 def _dask(execution: Execution, result: Path) -> Iterator[Any]:
     """The workers of a Dask scheduler."""
-    distributed = _imported("distributed", "dask")
+    distributed = imported("distributed", "dask", "executor=dask")
     try:
         client = distributed.Client(execution.address, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -322,16 +322,6 @@ def _dask(execution: Execution, result: Path) -> Iterator[Any]:
         ) from None
     with client:
         yield client.get_executor()
-
-
-def _imported(module: str, extra: str) -> Any:
-    """The package that an executor is made by; ConfigError with the command that installs it."""
-    try:
-        return __import__(module)
-    except ImportError:
-        raise ConfigError(
-            f"executor={extra} needs the package {module}, which is not installed. Try pip install 'grokjax[{extra}]'."
-        ) from None
 
 
 _OPEN: dict[str, Callable[[Execution, Path], contextlib.AbstractContextManager]] = {
