@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from grokjax import catalogue
-from grokjax.claims import Files, browsable, judge_all, registry, words
+from grokjax.claims import Files, browsable, judge_all, kept, registry, words
 from grokjax.claims.pages import Found, index, page, study_rows
 from grokjax.cli.drawing import draw_all
 from grokjax.cli.places import OWN, drawn_to, reference, results_in
@@ -61,6 +61,7 @@ def report_command(argv: Sequence[str]) -> None:
         for path, whole in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(whole, encoding="utf-8")
+        kept.keep(folders[0], found, files)
     except OSError as error:
         _end(argv, f"{error.filename}: {error.strerror}. Try another path.")
     except (ConfigError, ValueError) as error:
@@ -76,16 +77,20 @@ def list_command(argv: Sequence[str]) -> None:
     """`grokjax list`."""
     if not _read(flags.FlagValues(), argv, LIST_DOC):
         return
-    _, found = judged([OWN, reference()])
+    folders = [OWN, reference()]
+    files = results_in(folders)
+    verdicts = {
+        study: kept.read(folders, study, files) or kept.in_words(study, judge_all(study, files))
+        for study in catalogue.studies()
+    }
     for name in catalogue.experiments():
         study, _, short = name.partition("/")
         record = catalogue.records(study).get(short, {}).get("quick")
         minutes = f"{record.minutes:g} min" if record else ""
         rules = [rule for rule in registry(study).values() if short in rule.results]
-        verdicts = [f"{rule.id} {words.verdict(words.best(rule, found[study]))}" for rule in rules]
         show(f"{name:<24} {minutes:>8}  {catalogue.title(name)}")
-        if verdicts:
-            show(f"{'':<34}{'; '.join(verdicts)}")
+        if rules:
+            show(f"{'':<34}{'; '.join(f'{rule.id} {verdicts[study][rule.id]}' for rule in rules)}")
 
 
 def judged(folders: Sequence[Path]) -> tuple[Files, Found]:
