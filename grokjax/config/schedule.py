@@ -1,5 +1,7 @@
 """When a run is evaluated, and how the shapes of full batches are rounded."""
 
+import functools
+
 import numpy as np
 
 from grokjax.config.names import ConfigError
@@ -21,6 +23,7 @@ def parse_eval_at(text: str) -> tuple[str, int]:
     return rule, int(count)
 
 
+@functools.lru_cache(maxsize=1024)
 def evaluated_steps(eval_at: str, steps: int) -> np.ndarray:
     """The steps at which a run of `steps` updates is evaluated, 0 and the last one included.
 
@@ -32,14 +35,21 @@ def evaluated_steps(eval_at: str, steps: int) -> np.ndarray:
       steps: the run's budget of optimizer updates.
 
     Returns:
-      [evaluations] int64, increasing.
+      [evaluations] int64, increasing; not to be written to, for the runs of a grid share it.
     """
     rule, count = parse_eval_at(eval_at)
-    if rule == "every":
-        inner = np.arange(0, steps, count)
-    else:
-        octaves = np.log2(steps) if steps > 1 else 0.0
-        grids = [np.unique(np.rint(2 ** (np.arange(int(octaves * m) + 1) / m))) for m in 2 ** np.arange(15)]
-        inner = min(grids, key=lambda grid: abs(np.log(len(grid) / count)))
-    inner = inner[inner < steps]
-    return np.unique(np.concatenate([[0], inner, [steps]])).astype(np.int64)
+    inner = np.arange(0, steps, count) if rule == "every" else _log_spaced(count, steps)
+    found = np.unique(np.concatenate([[0], inner[inner < steps], [steps]])).astype(np.int64)
+    found.flags.writeable = False
+    return found
+
+
+def _log_spaced(count: int, steps: int) -> np.ndarray:
+    """The integers nearest to 2**(k/m) up to `steps`, with the m that gives the number of them nearest to `count`."""
+    octaves = np.log2(steps) if steps > 1 else 0.0
+    grids: list[np.ndarray] = []
+    for m in 2 ** np.arange(15):
+        grids.append(np.unique(np.rint(2 ** (np.arange(int(octaves * m) + 1) / m))))
+        if len(grids[-1]) >= count:  # and more with every larger m
+            break
+    return min(grids, key=lambda grid: abs(np.log(len(grid) / count)))
