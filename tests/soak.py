@@ -20,14 +20,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from grokjax import results
-
-INTERVAL = 4.0
-"""Seconds between two checkpoints."""
 
 SWEEP = (
     "--modulus=23 --num_layers=1 --width=32 --num_heads=2 --batch_size=64 --train_fraction=0.3,0.5 --num_seeds=3 "
@@ -35,10 +33,9 @@ SWEEP = (
 )
 
 
-def command(out: Path, steps: int, more: str = "") -> list[str]:
-    """The command line of a sweep of 12 runs of so many steps."""
-    minutes = f"--checkpoint_minutes={INTERVAL / 60}"
-    flags = [*SWEEP.split(), f"--steps={steps}", minutes, f"--out={out}", *more.split()]
+def command(out: Path, steps: int, interval: float) -> list[str]:
+    """The command line of a sweep of 12 runs of so many steps, with so many seconds between checkpoints."""
+    flags = [*SWEEP.split(), f"--steps={steps}", f"--checkpoint_minutes={interval / 60}", f"--out={out}"]
     return [sys.executable, "-m", "grokjax", "sweep", *flags]
 
 
@@ -50,7 +47,12 @@ STREAMS = ("", "", "stderr", "stdout")
 
 
 def killed(
-    out: Path, steps: int, seconds: float, end: int = signal.SIGKILL, broken: str = "", once_saved: bool = False
+    argv: Sequence[str],
+    out: Path,
+    seconds: float,
+    end: int = signal.SIGKILL,
+    broken: str = "",
+    once_saved: bool = False,
 ) -> float | None:
     """Starts the sweep and ends it by a signal after so many seconds; the age in seconds of what it had last saved.
 
@@ -66,7 +68,7 @@ def killed(
     begin = time.time()
     with open("/dev/full", "w") as full:
         pipes = dict(stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) | ({broken: full} if broken else {})
-        process = subprocess.Popen(command(out, steps), text=True, **pipes)
+        process = subprocess.Popen(argv, text=True, **pipes)
 
     def saved() -> list[float]:
         folders = out.with_suffix(".checkpoints").glob("[0-9]*")
@@ -101,13 +103,13 @@ def killed(
     return None
 
 
-def refuses_foreign_folders(out: Path, steps: int) -> bool:
+def refuses_foreign_folders(argv: Sequence[str], out: Path) -> bool:
     """Whether folders that somebody else made are refused, each in a sentence, and left as they are."""
     for kind, name in (("params", "weights.pt"), ("checkpoints", "3/weights.pt")):
         folder = out.with_suffix(f".{kind}")
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("mine")
-        done = subprocess.run(command(out, steps), capture_output=True, text=True)
+        done = subprocess.run(argv, capture_output=True, text=True)
         if done.returncode != 1 or f"{folder} was not made by grokjax" not in done.stderr or out.exists():
             return False
         if (folder / name).read_text() != "mine":
@@ -132,9 +134,9 @@ def _committed(folder: Path) -> float:
         return 0.0
 
 
-def finished(out: Path, steps: int) -> str:
+def finished(argv: Sequence[str]) -> str:
     """Lets the sweep come to its end; what it says."""
-    done = subprocess.run(command(out, steps), capture_output=True, text=True)
+    done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"The sweep failed by itself: {done.stderr}")
     return done.stderr
@@ -158,8 +160,8 @@ def _same(a, b) -> bool:
     return a is not None and b is not None and a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def soak(folder: Path, kills: int, steps: int, longest: float, seed: int) -> dict:
-    """Ends a sweep so many times within `longest` seconds each, and lets it finish.
+def soak(folder: Path, kills: int, steps: int, longest: float, seed: int, interval: float = 4.0) -> dict:
+    """Ends a sweep so many times within `longest` seconds each, and lets it finish; it saves every `interval` seconds.
 
     Returns:
       What happened: 'kills', 'ends' by signal, 'ages' of what was last saved at each (seconds), 'differences' from an
@@ -168,20 +170,21 @@ def soak(folder: Path, kills: int, steps: int, longest: float, seed: int) -> dic
     begin, draw = time.time(), random.Random(seed)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # else a sweep would ignore it, as it must under nohup, if this does
     calm, out = folder / "calm.npz", folder / "killed.npz"
-    finished(calm, steps)
-    refused = refuses_foreign_folders(out, steps)
+    argv = command(out, steps, interval)
+    finished(command(calm, steps, interval))
+    refused = refuses_foreign_folders(argv, out)
     ages, ends = [], []
     for number in range(kills):
         end, broken = (draw.choice(ENDS), draw.choice(STREAMS)) if number else (signal.SIGKILL, "")
         seconds = draw.uniform(-longest / 4, longest)
-        age = killed(out, steps, seconds, end, broken, once_saved=not number)
+        age = killed(argv, out, seconds, end, broken, once_saved=not number)
         if age is None:
             break
         ages.append(age)
         ends.append(signal.Signals(end).name)
         where = f", {broken} full" if broken else ""
         print(f"{number + 1}: {ends[-1]}{where}, {age:.1f} s after the last checkpoint", file=sys.stderr, flush=True)
-    finished(out, steps)
+    finished(argv)
     expected = {"calm.npz", "calm.params", "killed.npz", "killed.params"}
     return dict(
         kills=len(ages),

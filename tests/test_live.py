@@ -32,7 +32,7 @@ class Mine(nn.Module):
 def path(tmp_path_factory):
     """Two seeds by two decays, with snapshots, outliers and a loss in float64."""
     out = tmp_path_factory.mktemp("live") / "add.npz"
-    config = tiny.tiny(steps=40, loss_dtype="float64", outliers=3, output_scale=2.0, train_fraction=0.4)
+    config = tiny.tiny(tiny.DECODER, steps=40, loss_dtype="float64", outliers=3, output_scale=2.0, train_fraction=0.4)
     tiny.train(config, seed=[0, 7], weight_decay=[0.0, 1.0], out=out, snapshots=3)
     return out
 

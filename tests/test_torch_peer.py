@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_golden import MODELS, golden, named
-from tiny import tiny
+from tiny import DECODER, tiny
 
 import grokjax as gj
 from grokjax.config import ConfigError
@@ -30,7 +30,7 @@ def grouped(config):
 @pytest.fixture(scope="module")
 def short_last_batch():
     """A run of 60 training rows in batches of 32, its group and its job."""
-    run, group = grouped(tiny())
+    run, group = grouped(tiny(DECODER))
     return run, group, torch_peer.job(run, group, num_batches=5)
 
 
@@ -65,7 +65,7 @@ def test_an_epoch_visits_every_training_row_once(short_last_batch):
 
 
 def test_a_full_batch_is_recorded_once():
-    run, group = grouped(tiny(batch_rule="full", loss_dtype="float64"))
+    run, group = grouped(tiny(DECODER, batch_rule="full", loss_dtype="float64"))
     job = torch_peer.job(run, group)
     assert job.full_batch and job.loss_dtype == "float64"
     (rows,) = job.rows
@@ -119,7 +119,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("told", REFUSED)
 def test_what_pytorch_is_not_to_train_is_told_in_one_sentence(told):
-    run, group = grouped(dataclasses.replace(tiny(), **REFUSED[told]))
+    run, group = grouped(dataclasses.replace(tiny(DECODER), **REFUSED[told]))
     with pytest.raises(ConfigError, match=told) as error:
         torch_peer.job(run, group)
     assert "Try --" in str(error.value) and "\n" not in str(error.value)

@@ -5,13 +5,18 @@ import numpy as np
 import grokjax as gj
 from grokjax.runs import METRICS
 
+DECODER = gj.models.Decoder(num_layers=1, width=16, num_heads=2)
 
-def tiny(**changes):
-    """A run that takes a second: x+y mod 11 on a one-layer decoder of width 16."""
+
+MLP = gj.models.Mlp(num_layers=1, width=16)
+
+
+def tiny(model=MLP, **changes):
+    """A run that takes a second: x+y mod 11, on a model that compiles twice as fast as `DECODER`."""
     values = dict(batch_size=32, steps=60, eval_at="every:20", stop_accuracy=None) | changes
     return gj.Config(
         task=gj.tasks.modular("add", 11),
-        model=gj.models.Decoder(num_layers=1, width=16, num_heads=2),
+        model=model,
         optimizer=gj.optimizers.AdamW(learning_rate=3e-3),
         **values,
     )

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from fuzz import fuzz
-from tiny import tiny, train
+from tiny import DECODER, tiny, train
 
 import grokjax as gj
 from grokjax.cli.flags import all_settings, parse
@@ -271,7 +271,7 @@ def test_names_are_read_in_any_case_and_with_hyphens():
 
 def test_a_name_in_another_case_makes_the_same_runs_and_the_axis_has_our_name():
     def runs(**values):
-        grid = make_grid(tiny(), values)
+        grid = make_grid(tiny(DECODER), values)
         return [grid.axes[0].labels[0], *(run.run_id for run in grid.runs())]
 
     assert runs(optimizer=["AdamW", "SGD"]) == runs(optimizer=["adamw", "sgd"])

@@ -46,8 +46,9 @@ def of_distinct_tokens(model, params, rows):
     return model.apply(params, prefixes, rows, method="logits_of_rows")
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
 def loss_and_gradient(model, params, tokens, labels, logits_of=None):
+    params, tokens, labels = jax.tree.map(jnp.asarray, (params, tokens, labels))
+
     def loss(params):
         logits = (logits_of or EncoderDecoder.apply)(model, {"params": params}, tokens)
         return losses.cross_entropy(logits, labels).mean(), logits

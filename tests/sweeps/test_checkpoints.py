@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from soak import soak
-from tiny import run_steps, same_bits, tiny, train
+from tiny import DECODER, run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax import results
@@ -95,7 +95,7 @@ STATES = {
         metrics=("gradient_norm", "tensor_norms"),
     ),
     "initial parameters, random labels, dropout": dict(
-        task=gj.tasks.modular("random", 11), centred=True, dropout=0.1, outliers=3
+        model=DECODER, task=gj.tasks.modular("random", 11), centred=True, dropout=0.1, outliers=3
     ),
     "a window of gradients": dict(optimizer=gj.optimizers.AdamW(grokfast="ma", gradient_noise=0.1)),
     "no optimizer state": dict(optimizer=gj.optimizers.Sgd()),
@@ -366,7 +366,7 @@ def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
 
 
 def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path):
-    found = soak(tmp_path, kills=3, steps=2500, longest=2.0, seed=1)
+    found = soak(tmp_path, kills=3, steps=1200, longest=1.0, seed=1, interval=1.0)
     assert found["kills"] == 3 and found["differences"] == [] and found["leftovers"] == [] and found["refused"]
     assert found["ages"][0] >= 0, "the first life lasts until a checkpoint is there"
 

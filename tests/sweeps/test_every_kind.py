@@ -20,7 +20,14 @@ MODEL_CASES = {
     ),
     "Nanda et al., attention only": dict(model="decoder", num_heads=2, norm="none", mlp_width=0, positions="learned"),
     "Melnik et al.": dict(
-        model="decoder", num_heads=2, norm="pre", inner_norm=True, norm_affine=False, init_scheme="normal", tokens="a b"
+        model="decoder",
+        num_heads=2,
+        num_layers=1,
+        norm="pre",
+        inner_norm=True,
+        norm_affine=False,
+        init_scheme="normal",
+        tokens="a b",
     ),
     "Melnik et al., BatchNorm": dict(
         model="decoder",
@@ -166,10 +173,16 @@ TASK_CASES = {
     ),
 }
 
+NEEDS_ORDER = {n for n, told in TASK_CASES.items() if told["task"] not in ("modular", "permutations", "mixture")}
+NEEDS_ORDER |= {"Power et al.'s tokens"}
+"""Tasks of several answers, or that the mean of a row's embeddings does not solve."""
+
 
 @pytest.mark.parametrize("name", TASK_CASES)
 def test_every_task_can_be_trained_on_and_its_runs_are_their_own(name):
     told = dict(batch_rule="full", eval_at="every:40", num_layers=1, learning_rate=1e-2) | TASK_CASES[name]
+    if name in NEEDS_ORDER:
+        told |= dict(model="decoder", width=16, num_heads=2)
     metrics = ("token_accuracy",) if name == "repeated" else ()
     grid = train(tiny(steps=80, metrics=metrics), **told, seed=[0, 1])
     endless, memory = told["batch_rule"] == "stream", told.get("train_fraction") == 1.0
@@ -192,8 +205,8 @@ def tiny_rows(told):
     return told.get("train_rows") or int(rows * told.get("train_fraction", 0.5))
 
 
-def test_a_model_of_eight_layers_steps_and_is_as_large_as_its_formula_says():
-    grid = train(tiny(steps=2, eval_at="every:2"), num_layers=8)
+def test_a_deep_model_steps_and_one_that_no_device_holds_is_refused():
+    grid = train(tiny(steps=2, eval_at="every:2"), model="decoder", num_layers=5, width=16, num_heads=2)
     assert np.isfinite(grid.train_loss).all()
     with pytest.raises(gj.ConfigError, match="A device would need about"):
-        train(tiny(), num_layers=8, width=65536, num_heads=4)
+        train(tiny(), model="decoder", num_layers=8, width=65536, num_heads=4)

@@ -12,7 +12,7 @@ import flax.linen as nn
 import numpy as np
 import optax
 import pytest
-from tiny import run_steps, same_bits, tiny, train
+from tiny import DECODER, run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.runs import Program
@@ -146,7 +146,7 @@ def test_a_run_ends_at_the_loss_it_is_told_to_end_at():
 
 
 def test_the_initial_weight_norm_is_always_stored():
-    grid = train(tiny(steps=20), norm="none", init_scale=[1.0, 2.0])
+    grid = train(tiny(DECODER, steps=20), norm="none", init_scale=[1.0, 2.0])
     norms = grid.weight_norm.sel(step=0).values
     assert norms[1] == pytest.approx(2 * norms[0], rel=1e-6) and np.isfinite(norms).all()
 
@@ -229,7 +229,7 @@ class Doubled(gj.models.Decoder):
 
 def test_a_subclass_that_overrides_a_model_is_trained_as_it_computes():
     model = Doubled(num_layers=1, width=16, num_heads=2)
-    one, other = train(tiny(steps=20), model=model), train(tiny(steps=20), output_scale=2.0)
+    one, other = train(tiny(model, steps=20)), train(tiny(DECODER, steps=20), output_scale=2.0)
     np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-5)
 
 

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny import run_steps, same_bits, tiny, train
+from tiny import DECODER, run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.analysis.crossings import stop_step
@@ -54,7 +54,7 @@ def test_a_run_is_the_same_on_one_and_on_two_cores(alone, num_devices, two_place
 
 
 def test_a_run_is_the_same_while_others_stop_early_and_lanes_are_refilled(two_places):
-    long = tiny(steps=900, eval_at="every:30", hold_steps=30)
+    long = tiny(DECODER, steps=900, eval_at="every:30", hold_steps=30)
     undisturbed = train(long, seed=2, train_fraction=0.8)
     grid = train(long, seed=[1, 2, 3], train_fraction=[0.4, 0.8], stop_accuracy=0.4, num_devices=2)
     stopped = grid.sel(train_fraction=0.8)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import run_steps, same_bits, tiny, train
+from tiny import DECODER, run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.config import evaluated_steps
@@ -56,7 +56,7 @@ def test_zipped_axes_are_one_dimension_with_two_coordinates():
 
 
 def test_an_axis_can_be_a_labelled_list_of_configurations():
-    arms = {"Adam": dict(optimizer="adam", learning_rate=1e-3), "SGD": dict(optimizer="sgd", dropout=0.1)}
+    arms = {"Adam": dict(optimizer="adam", learning_rate=1e-3), "SGD": dict(optimizer="sgd", weight_decay=0.1)}
     grid = train(arm=arms, seed=range(2), steps=20)
     assert grid.status.dims == ("arm", "seed") and grid.arm.values.tolist() == ["Adam", "SGD"]
     alone = train(optimizer="adam", learning_rate=1e-3, seed=1, steps=20)
@@ -102,7 +102,7 @@ def test_a_dry_run_tells_what_is_needed_and_writes_nothing(tmp_path, capsys):
 
 
 def test_a_forecast_knows_the_memory_that_a_state_takes():
-    grid = make_grid(tiny(), dict(seed=range(2)))
+    grid = make_grid(tiny(DECODER), dict(seed=range(2)))
     runs = grid.runs()
     told = forecast.make(grid, runs, engine.make_groups(runs), devices.local_devices(), None)
     (need,) = told.needs
@@ -134,7 +134,7 @@ from grokjax.cli.training import sweep_command
 import grokjax.sweeps
 grokjax.sweeps.devices.cores = lambda: 2  # also where there is one: two threads share it
 sweep_command(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
-    "--seed=0,1,2", "--steps=40000,200,100", "--zip=seed,steps", "--eval_at=every:100", "--num_devices=2",
+    "--seed=0,1,2", "--steps=15000,200,100", "--zip=seed,steps", "--eval_at=every:100", "--num_devices=2",
     "--out=" + sys.argv[1]])
 """
 
@@ -159,7 +159,7 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_the_same_command_continues(
     assert done.returncode == 0 and "never" in done.stdout
     whole = gj.load(out)
     assert (whole.status == "finished").all() and int(kept.last_step[0]) > 0
-    assert run_steps(out) == 40000 - int(kept.last_step[0])
+    assert run_steps(out) == 15000 - int(kept.last_step[0])
     assert np.array_equal(whole.val_loss[1:].sel(step=slice(0, 100)), kept.val_loss[1:].sel(step=slice(0, 100)))
 
 
@@ -201,7 +201,7 @@ def test_zipped_values_may_repeat_if_not_together():
 def test_the_rounding_in_which_lanes_differ_grows_as_they_train():
     """As the README says: lanes agree with runs alone to rounding early, and not for long."""
     optimizer = gj.optimizers.AdamW(learning_rate=3e-2)  # at which training is chaotic
-    config = dataclasses.replace(tiny(steps=200, eval_at="every:20", batch_size=48), optimizer=optimizer)
+    config = dataclasses.replace(tiny(DECODER, steps=200, eval_at="every:20", batch_size=48), optimizer=optimizer)
     single, many = (train(config, seed=range(2), lanes=lanes).train_loss for lanes in (1, 2))
     apart = abs(many / single - 1).max("seed")
     assert apart.sel(step=20) < 1e-4 and apart.sel(step=200) > 1e-3
