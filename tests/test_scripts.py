@@ -83,7 +83,7 @@ def test_the_benchmark_reads_every_flag_that_its_help_lists_of_a_sweep(monkeypat
         "json": "true",
         "brief": "true",
     }
-    assert set(re.findall(r"^  --(\w+)", listed, re.M)) == {*tried, "against"}
+    assert set(re.findall(r"^  --(\w+)", listed, re.M)) == {*tried, "against", "compile_for"}
     for name, value in tried.items():
         more = ["--seed=0,1", "--steps=5,6"] if name == "zip" else []
         said("--preset=own", f"--{name}={value}", *TINY[:4], *more)

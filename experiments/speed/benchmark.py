@@ -14,9 +14,13 @@ With --against=torch (PyTorch installed) the same model is trained on the same b
 best of its arrangements for many runs on this machine (`torch_peer.py`): first both must come to the same training
 loss, then their steps take turns. --against=torch_eager tries no compiled arrangement, which spares minutes. PyTorch's
 models compute every position, as the papers' code does.
+
+With --compile_for=tpu:v5e:2x2 nothing is run: the programs are compiled for an accelerator that need not be there, and
+what they would need is told (`accelerators.py`).
 """
 
 import dataclasses
+import itertools
 import json
 import shutil
 import statistics
@@ -31,9 +35,9 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from grokjax.cli.flags import SWEEP_FLAGS, SWEEP_SWITCHES, Given, all_settings, base_config
 from grokjax.cli.training import run_command
-from grokjax.cli.values import parse_variants
+from grokjax.cli.values import parse_values, parse_variants
 from grokjax.config import ConfigError, own_name, unknown_name
-from grokjax.experiments.speed import torch_peer
+from grokjax.experiments.speed import accelerators, torch_peer
 from grokjax.messages import say, show
 from grokjax.study import Preset
 from grokjax.sweeps import devices, forecast, programs
@@ -87,7 +91,11 @@ SWITCHES = {
 }
 WITHOUT = {*SWEEP_FLAGS, *SWEEP_SWITCHES} - {"num_seeds", "zip", "variant", "metrics", "lanes", "num_devices"}
 """Flags of a sweep that have no meaning here: the benchmark writes nothing, and is one process."""
-TEXTS = {"against": "compare with torch, in its best arrangement, or torch_eager, in its best that is not compiled"}
+TEXTS = {
+    "against": "compare with torch, in its best arrangement, or torch_eager, in its best that is not compiled",
+    "compile_for": "compile for an accelerator that need not be there, such as tpu:v5e:2x2, and run nothing",
+    "lanes": "runs that advance together on a device; several numbers, as 1,8,64, give a row each",
+}
 COLUMNS = {
     "workload": lambda row: row["workload"],
     "lanes": lambda row: str(row["lanes"]),
@@ -250,7 +258,9 @@ def benchmark(given: Given) -> None:
     options = dict(given.options)
     as_json, against = options.get("json", False), options.get("against")
     num_rounds, seconds = (1, 0.05) if options.get("brief", False) else (ROUNDS, ROUND_SECONDS)
-    lanes, where = options.get("lanes"), devices.local_devices(options.get("num_devices"))
+    lanes = parse_values("lanes", options["lanes"], kind=int) if "lanes" in options else [None]
+    described = accelerators.device(options["compile_for"]) if "compile_for" in options else None
+    where = devices.local_devices(options.get("num_devices"))
     keywords = preset(own_name(given.preset or PRESETS[0], PRESETS)).overridden(given.values)
     config, zipped = keywords.pop("config"), options.get("zip") or keywords.pop("zip")
     keywords.pop("zip", None)
@@ -260,19 +270,25 @@ def benchmark(given: Given) -> None:
     if against:
         torch_peer.check_torch()
     grid, rows = make_grid(config, keywords, zipped), []
-    for run in grid.runs():
-        rows.append(
-            measure(grid.name_of(run).removeprefix("variant="), run, where, lanes, num_rounds, seconds, against)
-        )
+    for run, number in itertools.product(grid.runs(), lanes):
+        name = grid.name_of(run).removeprefix("variant=")
+        if described is None:
+            rows.append(measure(name, run, where, number, num_rounds, seconds, against))
+        else:
+            rows.append(accelerators.measure(name, run, number or 1, described))
         if as_json:
             show(json.dumps(rows[-1]))
     if not as_json:
-        columns = COLUMNS | (AGAINST_COLUMNS if against else {})
+        columns = COLUMNS | (AGAINST_COLUMNS if against else {}) if described is None else accelerators.COLUMNS
         table = [tuple(columns), *(tuple(cell(row) for cell in columns.values()) for row in rows)]
         cell_widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for line in table:
             show("  ".join(cell.rjust(width) for cell, width in zip(line, cell_widths, strict=True)))
-        show(f"{devices.describe(where)}; medians of {num_rounds} rounds; operations counted in matrix products alone.")
+        if described is None:
+            where, how = devices.describe(where), f"medians of {num_rounds} rounds"
+        else:
+            where, how = f"one {described.device_kind}, which is not here", "compiled and not run"
+        show(f"{where}; {how}; operations counted in matrix products alone.")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

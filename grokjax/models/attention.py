@@ -65,10 +65,15 @@ def mix(
     return _mix_p.bind(weights, values, precision=jax.config.jax_default_matmul_precision)
 
 
+def _within(heads: int, features: int, dtype) -> np.ndarray:
+    """[heads * features, heads]: 1 where a feature belongs to a head."""
+    return np.kron(np.eye(heads), np.ones((features, 1))).astype(dtype)
+
+
 def _pair_scores(queries, keys, precision):
     heads, features = queries.shape[-2:]
-    within = np.kron(np.eye(heads), np.ones((features, 1))).astype(queries.dtype)  # [heads * features, heads]
     products = queries[..., :, None, :, :] * keys[..., None, :, :, :]
+    within = _within(heads, features, queries.dtype)
     return jnp.matmul(products.reshape(*products.shape[:-2], heads * features), within, precision=precision)
 
 
@@ -77,7 +82,28 @@ def _mix(weights, values, precision):
     return functools.reduce(jnp.add, parts)  # unrolled: nothing but elementwise arithmetic is left
 
 
-def _bilinear(name: str, compute: Callable, of_left: Callable, of_right: Callable) -> Primitive:
+def _pair_scores_tpu(queries, keys, precision):
+    """`_pair_scores` of features side by side: an array whose last axis is one head's is padded to 128 on a TPU."""
+    heads, features = queries.shape[-2:]
+    queries, keys = (x.reshape(*x.shape[:-2], heads * features) for x in (queries, keys))
+    products = queries[..., :, None, :] * keys[..., None, :, :]
+    return jnp.matmul(products, _within(heads, features, queries.dtype), precision=precision)
+
+
+def _mix_tpu(weights, values, precision):
+    """`_mix` of features side by side; each head's weight is spread over its features by an exact product."""
+    heads, features = values.shape[-2:]
+    spread = _within(heads, features, weights.dtype).T
+    side_by_side = values.reshape(*values.shape[:-2], heads * features)
+    parts = [
+        jnp.matmul(weights[..., k, :], spread, precision="highest") * side_by_side[..., None, k, :]
+        for k in range(values.shape[-3])
+    ]
+    mixed = functools.reduce(jnp.add, parts)
+    return mixed.reshape(*mixed.shape[:-1], heads, features)
+
+
+def _bilinear(name: str, compute: Callable, on_tpu: Callable, of_left: Callable, of_right: Callable) -> Primitive:
     """A product of two arrays whose derivatives are such products again, as a primitive of JAX.
 
     The derivatives that JAX finds in `compute` are slow. `jax.custom_vjp` gives fast ones and forbids differentiating
@@ -87,6 +113,7 @@ def _bilinear(name: str, compute: Callable, of_left: Callable, of_right: Callabl
     Args:
       name: what programs call it.
       compute: (left, right, precision) -> the result. Leading axes are a batch, the same of both.
+      on_tpu: the same, in the form that a TPU computes fastest.
       of_left, of_right: (cotangent, the other array) -> the cotangent of that array.
 
     Returns:
@@ -94,8 +121,9 @@ def _bilinear(name: str, compute: Callable, of_left: Callable, of_right: Callabl
       context that says so has been left.
     """
     primitive = Primitive(name)
-    primitive.def_impl(jax.jit(compute, static_argnames="precision"))
+    primitive.def_impl(jax.jit(primitive.bind, static_argnames="precision"))
     mlir.register_lowering(primitive, mlir.lower_fun(compute, multiple_results=False))
+    mlir.register_lowering(primitive, mlir.lower_fun(on_tpu, multiple_results=False), platform="tpu")
     ad.defbilinear(
         primitive,
         lambda cotangent, left, right, precision: of_left(cotangent, right),
@@ -122,12 +150,14 @@ def _bilinear(name: str, compute: Callable, of_left: Callable, of_right: Callabl
 _pair_scores_p = _bilinear(
     "pair_scores",
     _pair_scores,
+    _pair_scores_tpu,
     of_left=lambda cotangent, keys: mix(cotangent, keys),
     of_right=lambda cotangent, queries: mix(cotangent.swapaxes(-3, -2), queries),
 )
 _mix_p = _bilinear(
     "mix",
     _mix,
+    _mix_tpu,
     of_left=lambda cotangent, values: pair_scores(cotangent, values),
     of_right=lambda cotangent, weights: mix(weights.swapaxes(-3, -2), cotangent),
 )

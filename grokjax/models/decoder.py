@@ -21,6 +21,7 @@ from grokjax.models.layers import (
     product,
     sinusoidal_positions,
 )
+from grokjax.models.rows import rows_of
 from grokjax.tasks.table import Prefixes, Table
 
 
@@ -349,12 +350,12 @@ class _PairNodes:
 
     def at_rows(self, states, positions):
         """[batch, positions, ...]: the states of each row."""
-        return states[self.row_pair[:, positions]]
+        return rows_of(states, self.row_pair[:, positions])
 
     def queries_at_rows(self, block, states, positions):
         """[batch, positions, heads, features]: projected per pair, from the first of the positions on, then spread."""
         first = sum(self.counts[: positions[0]])
-        return block.queries(states[first:])[self.row_pair[:, positions] - first]
+        return rows_of(block.queries(states[first:]), self.row_pair[:, positions] - first)
 
     def sources(self, position: int):
         """[prefixes, position + 1]: the states each prefix that ends at a shared position is made of."""
@@ -378,7 +379,7 @@ class _PrefixNodes:
         of_prefixes = positions[positions < shared]
         if not len(of_prefixes):
             return own
-        return jnp.concatenate([states[self.row_prefix[:, of_prefixes]], own], axis=1)
+        return jnp.concatenate([rows_of(states, self.row_prefix[:, of_prefixes]), own], axis=1)
 
     def queries_at_rows(self, block, states, positions):
         """[batch, positions, heads, features]: projected at the positions alone."""

@@ -32,6 +32,13 @@ in transformers of width 128 and 20 to 25 % at width 24 (two cores of an AMD EPY
 INITIAL_OPTIONS = {"xla_backend_optimization_level": 0}
 """Options of the programs that make initial states on a CPU: run once a run, they are compiled fast, not to be fast."""
 
+TOGETHER = {"tpu": 1}
+"""Lanes that advance as one vmapped computation, by platform; more of them take turns, each for a whole chunk.
+
+What one lane of a small model works on fits a TPU's fast memory, and its compiler takes many times as long for vmapped
+lanes: see docs/speed.md. Whether some more at once would be faster has not been tried on a TPU.
+"""
+
 _lock, _initialising = threading.Lock(), threading.Lock()
 
 
@@ -218,23 +225,58 @@ def forget() -> None:
     _state_shapes.cache_clear()
 
 
-def _compile(program, structure, leaves, lanes, device) -> Compiled:
-    global compilations
+def lower(
+    program: Program, values: RunValues, table: TableArrays, lanes: int, where: jax.Device | str
+) -> jax.stages.Lowered:
+    """The program that advances `lanes` runs, lowered and not yet compiled.
+
+    Args:
+      program: static.
+      values, table: as in `compiled`.
+      lanes: runs that advance together.
+      where: a device, which may be one that is described and not there; or a platform alone, such as 'cuda'.
+    """
+    return _lower(program, *_shapes((values, table)), lanes, where)
+
+
+def _lower(program, structure, leaves, lanes, where) -> jax.stages.Lowered:
     (values, table), state = _of_shapes(structure, leaves), _state_shapes(program, structure, leaves)
-    advance = functools.partial(runs.train_chunk, program)
+    platform = where if isinstance(where, str) else where.platform
     if lanes > 1:
-        advance = jax.vmap(advance, in_axes=(0, None, 0, None, None, 0))
         values, state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), (values, state))
     due = jax.ShapeDtypeStruct((lanes,) if lanes > 1 else (), np.bool_)
     scalars = jax.ShapeDtypeStruct((), np.int32), jax.ShapeDtypeStruct((), np.bool_), due
-    here = jax.sharding.SingleDeviceSharding(device)
+    here = None if isinstance(where, str) else jax.sharding.SingleDeviceSharding(where)
     arguments = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), (values, table, state, *scalars)
     )
-    options = (_cpu_options() if device.platform == "cpu" else {}) | OPTIONS
     with _explaining(program):  # what tracing alone does not find, such as a derivative that is not defined
-        lowered = jax.jit(advance, donate_argnums=2).lower(*arguments)
-    executable = lowered.compile(options or None)
+        traced = jax.jit(_advancing(program, lanes, platform), donate_argnums=2).trace(*arguments)
+        return traced.lower(lowering_platforms=(platform,))
+
+
+def _advancing(program: Program, lanes: int, platform: str):
+    """The function that advances so many lanes by one chunk; of one alone, without an axis for them."""
+    advance = functools.partial(runs.train_chunk, program)
+    if lanes == 1:
+        return advance
+    if lanes <= (together := TOGETHER.get(platform, lanes)):
+        return jax.vmap(advance, in_axes=(0, None, 0, None, None, 0))
+
+    def in_turns(values, table, state, num_steps, evaluates, due):
+        def one(lane):
+            values, state, due = lane
+            return advance(values, table, state, num_steps, evaluates, due)
+
+        return jax.lax.map(one, (values, state, due), batch_size=together)
+
+    return in_turns
+
+
+def _compile(program, structure, leaves, lanes, device) -> Compiled:
+    global compilations
+    options = (_cpu_options() if device.platform == "cpu" else {}) | OPTIONS
+    executable = _lower(program, structure, leaves, lanes, device).compile(options or None)
     with _lock:
         compilations += 1
     analysis = executable.memory_analysis()
