@@ -78,7 +78,7 @@ def test_the_benchmark_reads_every_flag_that_its_help_lists_of_a_sweep(monkeypat
         "zip": "seed,steps",
         "variant": "a: steps=5; b: steps=6",
         "metrics": "weight_norm",
-        "lanes": "1",
+        "lanes": "1,2",
         "num_devices": "1",
         "json": "true",
         "brief": "true",
@@ -87,7 +87,7 @@ def test_the_benchmark_reads_every_flag_that_its_help_lists_of_a_sweep(monkeypat
     for name, value in tried.items():
         more = ["--seed=0,1", "--steps=5,6"] if name == "zip" else []
         said("--preset=own", f"--{name}={value}", *TINY[:4], *more)
-    assert len(measured) == len(tried) + 3
+    assert len(measured) == len(tried) + 4
     for name in sorted(benchmark.WITHOUT):
         monkeypatch.setattr(sys, "argv", ["benchmark", f"--{name}=1"])
         with pytest.raises(SystemExit):
@@ -121,3 +121,11 @@ def test_an_installed_wheel_runs_draws_judges_and_lists_away_from_a_clone(tmp_pa
     assert "pku: of 20 claims 20 not run" in grokjax("report", "--folder=results")
     made = {path.relative_to(empty).as_posix() for path in empty.rglob("*.*") if path.is_file()}
     assert {"REPORT.md", "docs/studies/pku.md", "results/demo/quickstart-quick.npz"} <= made
+
+
+@pytest.mark.parametrize("wrong", ["--lanes=0", "--lanes=1,,2", "--lanes=x", "--compile_for=gpu"])
+def test_what_the_benchmark_cannot_read_is_one_sentence(monkeypatch, capsys, wrong):
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--preset=own", *TINY[:4], wrong])
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

@@ -253,12 +253,21 @@ def peer_of(workload, against, seconds):
     return peer
 
 
+def _lanes(text: str) -> list[int]:
+    """The numbers of lanes in the text of a flag; ConfigError for one that is not positive."""
+    read = parse_values("lanes", text, kind=int)
+    numbers = read if isinstance(read, list) else [read]
+    if min(numbers) < 1:
+        raise ConfigError(f"lanes={text} asks for no lane. Try --lanes=1,8,64.")
+    return numbers
+
+
 def benchmark(given: Given) -> None:
     """Measures every workload of the grid and prints it."""
     options = dict(given.options)
     as_json, against = options.get("json", False), options.get("against")
     num_rounds, seconds = (1, 0.05) if options.get("brief", False) else (ROUNDS, ROUND_SECONDS)
-    lanes = parse_values("lanes", options["lanes"], kind=int) if "lanes" in options else [None]
+    lanes = _lanes(options["lanes"]) if "lanes" in options else [None]
     described = accelerators.device(options["compile_for"]) if "compile_for" in options else None
     where = devices.local_devices(options.get("num_devices"))
     keywords = preset(own_name(given.preset or PRESETS[0], PRESETS)).overridden(given.values)
