@@ -1,6 +1,7 @@
 """Programs for accelerators not at hand: they lower, their forms compute the same, and what they move is counted."""
 
 import re
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -140,6 +141,6 @@ def test_what_cannot_be_compiled_for_is_one_sentence(text):
 
 
 def test_without_the_compiler_the_command_that_installs_it_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "libtpu", None)
+    monkeypatch.setitem(sys.modules, "libtpu", None)
     with pytest.raises(ConfigError, match=r"pip install 'grokjax\[tpu\]'"):
         accelerators.device("tpu:v5e:2x2")

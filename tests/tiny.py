@@ -6,8 +6,6 @@ import grokjax as gj
 from grokjax.runs import METRICS
 
 DECODER = gj.models.Decoder(num_layers=1, width=16, num_heads=2)
-
-
 MLP = gj.models.Mlp(num_layers=1, width=16)
 
 

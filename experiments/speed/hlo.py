@@ -2,7 +2,8 @@
 
 Each instruction of a loop's body that is not inside a fusion reads its operands and writes its result. Counted are the
 bytes of those that lie in main memory, as they lie there: on a TPU the last two axes are padded to tiles of 8 x 128,
-and what is marked S(1) lies in the chip's fast memory and is not counted. A copy into fast memory counts once.
+and what is marked S(1) lies in the chip's fast memory and is not counted. A copy into fast memory counts once. Loops
+within the body are not counted, so where there are some the bytes are the least that move.
 """
 
 import math

@@ -72,8 +72,8 @@ def digest(study: str, files: Files) -> str:
     packages = [*JUDGES, f"grokjax.experiments.{study}"]
     code = {f"{package}/{file.name}": file for package in packages for file in resources.files(package).iterdir()}
     code = {name: file for name, file in code.items() if name.endswith((".py", ".toml"))}
-    for name in sorted(results | code):
-        content = (results | code)[name].read_bytes()
+    for name, file in sorted((results | code).items(), key=lambda item: item[0]):
+        content = file.read_bytes()
         total.update(f"{name} {len(content)}\n".encode())
         total.update(content)
     return total.hexdigest()

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad
 from jaxtyping import Array, Bool, Float
+
+from grokjax.models.primitives import new_primitive
 
 HIDDEN_SCORE = -1e9
 """Attention score of a hidden key: its weight is exactly 0 in float32 beside any that is seen."""
@@ -120,30 +122,12 @@ def _bilinear(name: str, compute: Callable, on_tpu: Callable, of_left: Callable,
       The primitive, bound by (left, right, precision=): that of its matrix product, since it is lowered after the
       context that says so has been left.
     """
-    primitive = Primitive(name)
-    primitive.def_impl(jax.jit(primitive.bind, static_argnames="precision"))
-    mlir.register_lowering(primitive, mlir.lower_fun(compute, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(on_tpu, multiple_results=False), platform="tpu")
+    primitive = new_primitive(name, compute, on_tpu, static=("precision",))
     ad.defbilinear(
         primitive,
         lambda cotangent, left, right, precision: of_left(cotangent, right),
         lambda cotangent, left, right, precision: of_right(cotangent, left),
     )
-
-    def abstract(*operands, precision):
-        result = jax.eval_shape(functools.partial(compute, precision=precision), *operands)
-        return jax.core.ShapedArray(result.shape, result.dtype)
-
-    def mapped(operands, axes, precision):
-        size = next(x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not None)
-        leading = [
-            jnp.broadcast_to(x, (size, *x.shape)) if axis is None else jnp.moveaxis(x, axis, 0)
-            for x, axis in zip(operands, axes, strict=True)
-        ]
-        return primitive.bind(*leading, precision=precision), 0
-
-    primitive.def_abstract_eval(abstract)
-    batching.primitive_batchers[primitive] = mapped
     return primitive
 
 

@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad
 from jaxtyping import Array, Float, Int
+
+from grokjax.models.primitives import new_primitive
 
 MOST_BY_PRODUCT = 1024
 """Rows of an array up to which a TPU takes some of them by a product."""
@@ -70,14 +72,9 @@ def _linear(name: str, compute: Callable, on_tpu: Callable, transposed: Callable
       compute, on_tpu: what it computes, in two forms.
       transposed: (cotangent, shape of the operand, index, lanes) -> the cotangent of the operand.
     """
-    primitive = Primitive(name)
-    primitive.def_impl(jax.jit(primitive.bind, static_argnames=("lanes", "num_rows")))
-    mlir.register_lowering(primitive, mlir.lower_fun(compute, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(on_tpu, multiple_results=False), platform="tpu")
-
-    def abstract(*operands, **static):
-        result = jax.eval_shape(functools.partial(compute, **static), *operands)
-        return jax.core.ShapedArray(result.shape, result.dtype)
+    primitive = new_primitive(
+        name, compute, on_tpu, static=("lanes", "num_rows"), mapped=lambda given: given | {"lanes": given["lanes"] + 1}
+    )
 
     def forward(primals, tangents, **static):
         (x, index), (along, _) = primals, tangents
@@ -89,18 +86,8 @@ def _linear(name: str, compute: Callable, on_tpu: Callable, transposed: Callable
     def backward(cotangent, x, index, *, lanes, **_):
         return [transposed(cotangent, x.aval.shape, index, lanes), None]
 
-    def mapped(operands, axes, *, lanes, **static):
-        size = next(x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not None)
-        leading = [
-            jnp.broadcast_to(x, (size, *x.shape)) if axis is None else jnp.moveaxis(x, axis, 0)
-            for x, axis in zip(operands, axes, strict=True)
-        ]
-        return primitive.bind(*leading, lanes=lanes + 1, **static), 0
-
-    primitive.def_abstract_eval(abstract)
     ad.primitive_jvps[primitive] = forward
     ad.primitive_transposes[primitive] = backward
-    batching.primitive_batchers[primitive] = mapped
     return primitive
 
 
