@@ -121,7 +121,7 @@ class SawTooth:
 
     def period(self) -> periodicity.Period:
         """Of ln effective learning rate, in steps."""
-        return periodicity.find_period(np.log(self.effective_rate), seed=0, spacing=self.spacing)
+        return _period(np.log(self.effective_rate).tobytes(), self.spacing)
 
     def excess(self, which: Int[np.ndarray, " events"], others: Bool[np.ndarray, " evaluations"]) -> float:
         """The share of events near a marked evaluation, less the mean over circular shifts; NaN without events."""
@@ -140,6 +140,13 @@ class SawTooth:
 
 LEAST_GRADIENT = 1e-30
 """Below it a gradient has no logarithm worth having: in float32 that of a fitted network may be exactly 0."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _period(curve: bytes, spacing: int) -> periodicity.Period:
+    """Of a curve in float64, which several claims ask for, each at several levels."""
+    return periodicity.find_period(np.frombuffer(curve), seed=0, spacing=spacing)
+
 
 LEAST_EVALUATIONS = 2 * periodicity.LEAST_EVALUATIONS
 """From point 1 on, of a run of which anything is said."""

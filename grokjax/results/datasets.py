@@ -110,12 +110,12 @@ def filled(grid: xr.Dataset, *names: str) -> xr.Dataset:
     """
     new = {}
     if "status" in grid:
-        ended, begun = ~grid["status"].isin(UNFINISHED), grid["status"] != "not run"
+        status = grid["status"].variable
+        ended, begun = status.copy(data=~np.isin(status, UNFINISHED)), status != "not run"
     for name in names or grid.data_vars:
-        curve = grid[name]
+        curve = grid[name].variable  # which has no coordinates to align
         if "step" in curve.dims and np.issubdtype(curve.dtype, np.floating):
-            values = fill_last(curve.values, curve.get_axis_num("step"))
-            new[name] = curve.copy(data=values)
+            new[name] = curve.copy(data=fill_last(curve.values, curve.get_axis_num("step")))
             if "status" in grid:
                 new[name] = new[name].where(ended | begun & curve.notnull()).transpose(*curve.dims)
     return grid.assign(new)

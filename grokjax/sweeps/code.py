@@ -31,7 +31,7 @@ from grokjax.models import MODELS, fitting
 from grokjax.optimizers import OPTIMIZERS
 from grokjax.runs import Program, RunState, RunValues, TableArrays
 from grokjax.source import source_hash
-from grokjax.sweeps.programs import check
+from grokjax.sweeps.programs import check, state_shapes
 from grokjax.tasks import TASKS, custom
 from grokjax.tasks.table import Table
 
@@ -103,8 +103,7 @@ def codes_of(program: Program, config: Config, table: Table, static: Mapping[str
     arrays, values = TableArrays.of(table, program), RunValues.of(config)
     check(program, values, arrays)
     shapes = jax.tree.map(_shape, (values, arrays))
-    state = jax.eval_shape(functools.partial(runs.init_run, program), *shapes)
-    given = program, *shapes, state
+    given = program, *shapes, state_shapes(program, values, arrays)
     pieces = []
     if type(program.model) not in MODELS.values():
         fields = [getattr(config.model, f.name) for f in dataclasses.fields(config.model) if f.name not in _NOT_OURS]

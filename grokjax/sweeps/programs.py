@@ -60,7 +60,7 @@ def check(program: Program, values: RunValues, table: TableArrays) -> None:
         return
     scalars = np.int32(1), np.bool_(True), np.bool_(True)
     with _explaining(program):
-        state = jax.eval_shape(functools.partial(runs.init_run, program), values, table)
+        state = state_shapes(program, values, table)
         jax.eval_shape(functools.partial(runs.train_chunk, program), values, table, state, *scalars)
 
 
