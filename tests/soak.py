@@ -28,7 +28,7 @@ import numpy as np
 from grokjax import results
 
 SWEEP = (
-    "--modulus=23 --num_layers=1 --width=32 --num_heads=2 --batch_size=64 --train_fraction=0.3,0.5 --num_seeds=3 "
+    "--model=mlp --modulus=23 --num_layers=1 --width=32 --batch_size=64 --train_fraction=0.3,0.5 --num_seeds=3 "
     "--weight_decay=0,1 --eval_at=every:100 --snapshots=3 --progress=false"
 )
 

@@ -16,7 +16,7 @@ from grokjax.analysis.statistics import Between, difference, log_ratio
 from grokjax.claims import registry
 from grokjax.claims.verdicts import effect, majority, no_more
 
-SEEDS, STUDIES = 6, 2000
+SEEDS, STUDIES = 6, 1000
 RULE = dataclasses.replace(registry("pku")["PKU-2"], seeds=SEEDS)
 INF = np.inf
 

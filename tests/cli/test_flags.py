@@ -157,8 +157,8 @@ def test_bad_input_is_refused_in_one_sentence_and_nothing_is_written(capsys, tmp
 
 
 def test_of_hundreds_of_random_command_lines_none_raises_hangs_or_leaves_a_file():
-    found = fuzz(count=600, seed=2)
-    assert found["wrong"] == [] and found["refused"] > 400 and found["accepted"] > 10
+    found = fuzz(count=300, seed=2)
+    assert found["wrong"] == [] and found["refused"] > 200 and found["accepted"] > 5
 
 
 def test_a_missing_folder_a_file_of_another_kind_and_a_folder_are_refused_as_out(capsys, tmp_path):

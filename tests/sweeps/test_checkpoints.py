@@ -112,7 +112,7 @@ def test_all_that_a_run_holds_is_kept(tmp_path, monkeypatch, kind):
 
 
 def test_checkpoints_are_taken_while_training_goes_on_and_two_are_kept(tmp_path, capsys, monkeypatch, two_places):
-    monkeypatch.setattr(checkpoints, "COSTLIEST", 1.0)
+    monkeypatch.setattr(checkpoints, "COSTLIEST", 1e9)
     out = tmp_path / "a.npz"
     grid = train(out=out, seed=range(2), steps=4000, checkpoint_minutes=1e-4, keep_checkpoints=True, num_devices=2)
     folder = tmp_path / "a.checkpoints"

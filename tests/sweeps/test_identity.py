@@ -40,6 +40,9 @@ class Mine(nn.Module):
         return nn.Dense(12)(x)[:, None] * self.inner[0]
 
 
+SMALL = dict(num_layers=1, width=16, num_heads=2)
+
+
 class Deeper(gj.models.Decoder):
     own: int = 3
 
@@ -51,10 +54,10 @@ def test_every_field_of_a_user_s_model_tells_runs_apart():
         Mine((4,), rate=0.2),
         Mine((4,), act=nn.gelu),
         Mine((4,), inner=(2,)),
-        Deeper(),
-        Deeper(own=4),
-        gj.models.Decoder(),
-        gj.models.Decoder(vocab_size=99),
+        Deeper(**SMALL),
+        Deeper(**SMALL, own=4),
+        DECODER,
+        dataclasses.replace(DECODER, vocab_size=99),
     ]
     ids = [run_id(model=model) for model in models]
     assert len(set(ids)) == len(models)

@@ -133,7 +133,7 @@ import sys
 from grokjax.cli.training import sweep_command
 import grokjax.sweeps
 grokjax.sweeps.devices.cores = lambda: 2  # also where there is one: two threads share it
-sweep_command(["sweep", "--modulus=11", "--num_layers=1", "--width=16", "--num_heads=2", "--batch_size=32",
+sweep_command(["sweep", "--model=mlp", "--modulus=11", "--num_layers=1", "--width=16", "--batch_size=32",
     "--seed=0,1,2", "--steps=15000,200,100", "--zip=seed,steps", "--eval_at=every:100", "--num_devices=2",
     "--out=" + sys.argv[1]])
 """
