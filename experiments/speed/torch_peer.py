@@ -289,7 +289,7 @@ def _decoder_sizes(model: models.Decoder) -> dict[str, Any]:
     )
 
 
-CHANGES = ("clip_norm", "gradient_noise", "update_noise", "grokfast", "orthogonal_gradient", "fixed_norm")
+CHANGES = ("clip_norm", "gradient_noise", "update_noise", "grokfast", "orthogonal_gradient", "fixed_norm", "group")
 """What our optimizers may do to gradient and update, and the PyTorch side does not."""
 
 

@@ -108,6 +108,12 @@ SENTENCES = {
     "L2 regularisation in the gradient is weight decay of another kind. Try --weight_decay=1 --decay=gradient.": "l2 "
     "l2_reg l2_lambda",
     "Beta 1 and beta 2 have a flag each. Try --b1=0.9 --b2=0.98.": "betas adam_betas",
+    "Tensors are frozen as a group whose learning rate is 0. Try --group=embedding --group_rate=0.": "freeze frozen "
+    "freeze_embedding freeze_embeddings freeze_embed freeze_layers frozen_layers trainable requires_grad",
+    "Tensors are exempt from decay as a group whose decay is 0. Try --group='*.bias+*norm*' --group_decay=0.": ""
+    "no_decay no_weight_decay exclude_from_weight_decay weight_decay_mask decay_mask no_decay_params",
+    "A rate of their own is a factor on the tensors of a group. Try --group=embedding --group_rate=0.1.": ""
+    "param_groups parameter_groups params_groups lr_mult layer_lr embed_lr embedding_lr lr_embed unembed_lr",
     "Biases are set by bias: --bias=none, --bias=mlp or --bias=all.": "use_bias biases",
     "A head has width / num_heads features. Try --width=128 --num_heads=4.": "d_head head_dim dim_head",
     "Progress is shown unless --noprogress is given.": "quiet silent q",

@@ -7,7 +7,7 @@ differentiated forward and backward, once or twice.
 from grokjax.models.decoder import Decoder
 from grokjax.models.encoder_decoder import EncoderDecoder
 from grokjax.models.export import to_transformer_lens
-from grokjax.models.fitting import call_arguments, check_logits, fitted
+from grokjax.models.fitting import call_arguments, check_logits, fitted, parameter_shapes
 from grokjax.models.lstm import Lstm
 from grokjax.models.pooled import Mlp, ResNet
 
@@ -21,6 +21,7 @@ __all__ = [
     "call_arguments",
     "check_logits",
     "fitted",
+    "parameter_shapes",
     "to_transformer_lens",
 ]
 

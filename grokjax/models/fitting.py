@@ -119,9 +119,17 @@ def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str,
     return None, f"a {type(found).__name__}", trains
 
 
+@functools.lru_cache(maxsize=256)
+def parameter_shapes(model: nn.Module, length: int):
+    """The parameters of a fitted model as shapes, for rows of so many tokens; nothing is computed."""
+    tokens = jax.ShapeDtypeStruct((1, length), jnp.int32)
+    return jax.eval_shape(lambda tokens: model.init(jax.random.key(0), tokens)["params"], tokens)
+
+
 def forget() -> None:
     """Forgets what models have returned, since what they refer to may have changed."""
     _output.cache_clear()
+    parameter_shapes.cache_clear()
 
 
 def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str | None:

@@ -7,6 +7,7 @@ such as noise of deviation 0, is no part of the program.
 
 from grokjax.optimizers.base import Optimizer
 from grokjax.optimizers.chains import Adam, AdamW, RmsProp, Sgd, SgdMomentum
+from grokjax.optimizers.groups import in_group, tensor_paths, unmatched
 from grokjax.optimizers.muon import Muon
 from grokjax.optimizers.transforms import DECAYS, Hyperparameters, normal_like
 from grokjax.optimizers.update import apply
@@ -28,7 +29,10 @@ __all__ = [
     "TAKEN",
     "apply",
     "custom",
+    "in_group",
     "normal_like",
+    "tensor_paths",
+    "unmatched",
 ]
 
 OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": Sgd, "sgd_momentum": SgdMomentum, "rmsprop": RmsProp, "muon": Muon}

@@ -5,16 +5,18 @@ from typing import Any
 
 import optax
 
-from grokjax.config import RUN, check_settings, refusing, setting
+from grokjax.config import RUN, ConfigError, check_settings, refusing, setting
 from grokjax.optimizers.transforms import (
     DECAYS,
     Hyperparameters,
     add_noise,
+    decay_in_gradient,
     grokfast_ema,
     grokfast_ma,
     keep_norm,
     orthogonal,
     step,
+    still,
 )
 
 
@@ -48,6 +50,17 @@ class Optimizer:
     'jiggle' p * exp(n * lr_t * weight_decay) - lr_t * d with one n ~ N(0, 1) for each tensor and update; 'gradient'
     weight_decay * p is added to the gradient (L2), before the optimizer sees it.
 
+    The tensors of a `group` have the learning rate group_rate * lr_t and the weight decay group_decay * weight_decay in
+    all of these equations. Since decay is times the learning rate, `group_rate` scales it too: per update, 'zero',
+    'init' and the exponent of 'jiggle' decay the group by group_rate * lr_t * group_decay * weight_decay. In 'gradient'
+    `group_decay` scales the L2 term, before the optimizer turns gradient and term together into a direction. The
+    factor on the learning rate comes after that, after clipping, Grokfast, momentum and both noises: under every
+    optimizer it is the factor on the length of a step.
+
+    group_rate 0 freezes the group: its bits stay, whatever its gradient, decay and noise. The norms that `clip_norm`
+    and `fixed_norm` hold are then those of the other tensors. With any other `group_rate` they are of all tensors, and
+    `fixed_norm` scales all of them alike.
+
     Source: decoupled decay, Loshchilov and Hutter 2019, arXiv:1711.05101; decay on all parameters, its kinds, warm-up
     and update noise, Power et al. 2022, arXiv:2201.02177; Grokfast, Lee et al. 2024, arXiv:2405.20233; orthogonal
     gradient, Prieto et al. 2025, arXiv:2501.04697; the fixed norm, Liu et al. 2023, arXiv:2210.01117.
@@ -78,9 +91,26 @@ class Optimizer:
     grokfast_window: int = setting(100, "updates in Grokfast's moving average", low=1, high=10_000)
     orthogonal_gradient: bool = setting(False, "take away the gradient's part along each tensor, keep its norm")
     fixed_norm: bool = setting(False, "scale all parameters back to their initial total norm after each update")
+    group: str = setting(
+        "",
+        "tensors with a rate and decay of their own: patterns of their paths, joined by '+', as in embedding+*.bias",
+        later=True,
+    )
+    group_rate: float = hyperparameter(
+        1.0, "factor on the group's learning rate; 0 freezes it", low=0.0, later=True, label="group rate"
+    )
+    group_decay: float = hyperparameter(
+        1.0, "factor on the group's weight decay", low=0.0, later=True, label="group decay"
+    )
 
     def __post_init__(self):
         check_settings(self)
+        for name in ("group_rate", "group_decay"):
+            if not self.group and getattr(self, name) != 1.0:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)} is the factor of a group of tensors, and there is none. Name its "
+                    "tensors, as in --group=embedding."
+                )
 
     def direction(self, hyper: Hyperparameters) -> optax.GradientTransformation:
         """The transformation from gradient to (uphill) direction, before decay and learning rate."""
@@ -104,14 +134,18 @@ class Optimizer:
             parts.append(grokfast_ma(self.grokfast_window, hyper["grokfast_lamb"]))
         if self.orthogonal_gradient:
             parts.append(orthogonal())
+        if self.group:
+            parts.append(still(hyper, self.group))
         if self.clip_norm:
             parts.append(optax.clip_by_global_norm(hyper["clip_norm"]))
         if self.decay == "gradient":
-            parts.append(optax.add_decayed_weights(hyper["weight_decay"]))
+            parts.append(decay_in_gradient(hyper, self.group))
         parts.append(self.direction(hyper))
         if self.update_noise:
             parts.append(add_noise(hyper["update_noise"], 1))
-        parts.append(step(hyper, self.decay))
+        parts.append(step(hyper, self.decay, self.group))
         if self.fixed_norm:
-            parts.append(keep_norm())
+            parts.append(keep_norm(hyper, self.group))
+        if self.group:
+            parts.append(still(hyper, self.group))
         return optax.with_extra_args_support(optax.chain(*parts))

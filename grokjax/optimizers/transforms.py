@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from grokjax.optimizers.groups import factored, without_frozen
+
 Hyperparameters = Mapping[str, Float[Array, ""]]
 """Scalars by name, which may be traced."""
 
@@ -110,23 +112,41 @@ class _StepState(NamedTuple):
     initial: Any
 
 
-def step(hyper: Hyperparameters, decay: str):
+def decay_in_gradient(hyper: Hyperparameters, group: str):
+    """g + weight_decay * p: L2."""
+
+    def update(gradient, params, key):
+        strengths = factored(hyper["weight_decay"], params, group, hyper["group_decay"])
+        return jax.tree.map(lambda g, p, s: g + s * p, gradient, params, strengths)
+
+    return stateless(update)
+
+
+def still(hyper: Hyperparameters, group: str):
+    """Nothing for the tensors of a group whose learning rate is 0, not even where there was an infinity."""
+    return stateless(lambda updates, params, key: without_frozen(updates, group, hyper["group_rate"]))
+
+
+def step(hyper: Hyperparameters, decay: str, group: str):
     """From direction to update: learning rate with warm-up, and the decay that is not in the gradient."""
 
     def init(params):
         return _StepState(jnp.zeros((), jnp.int32), params if decay == "init" else None)
 
     def update(direction, state, params, key):
-        rate, strength = _warmed_up(hyper, state.count), hyper["weight_decay"]
+        rates = factored(_warmed_up(hyper, state.count), params, group, hyper["group_rate"])
+        strengths = factored(hyper["weight_decay"], params, group, hyper["group_decay"])
         if decay == "zero":
-            moved = jax.tree.map(lambda d, p: -rate * (d + strength * p), direction, params)
+            moved = jax.tree.map(lambda d, p, r, s: -r * (d + s * p), direction, params, rates, strengths)
         elif decay == "init":
-            moved = jax.tree.map(lambda d, p, p0: -rate * (d + strength * (p - p0)), direction, params, state.initial)
+            away = jax.tree.map(jnp.subtract, params, state.initial)
+            moved = jax.tree.map(lambda d, a, r, s: -r * (d + s * a), direction, away, rates, strengths)
         else:
-            moved = jax.tree.map(lambda d: -rate * d, direction)
+            moved = jax.tree.map(lambda d, r: -r * d, direction, rates)
         if decay == "jiggle":
             scalars = jax.tree.map(lambda p: jnp.zeros((), p.dtype), params)
-            exponents = normal_like(jax.random.fold_in(key, 2), scalars, rate * strength)
+            normal = normal_like(jax.random.fold_in(key, 2), scalars, jnp.ones(()))
+            exponents = jax.tree.map(lambda n, r, s: r * s * n, normal, rates, strengths)
             moved = jax.tree.map(lambda m, p, n: m + p * jnp.expm1(n), moved, params, exponents)
         return moved, _StepState(state.count + 1, state.initial)
 
@@ -140,15 +160,15 @@ def _warmed_up(hyper: Hyperparameters, count: Int[Array, ""]) -> Float[Array, ""
     return hyper["learning_rate"] * jnp.where(warmup > 0, jnp.minimum(share, 1.0), 1.0)
 
 
-def keep_norm():
-    """Changes the update so that all parameters together keep the norm they had at first."""
+def keep_norm(hyper: Hyperparameters, group: str):
+    """Changes the update so that all parameters together keep the norm they had at first; the frozen ones are left."""
 
-    def init(params):
-        return optax.tree.norm(params)
+    def norm(params):
+        return optax.tree.norm(without_frozen(params, group, hyper["group_rate"]))
 
     def update(updates, state, params, key):
         moved = jax.tree.map(jnp.add, params, updates)
-        factor = state / (optax.tree.norm(moved) + 1e-30)
+        factor = state / (norm(moved) + 1e-30)
         return jax.tree.map(lambda m, p: m * factor - p, moved, params), state
 
-    return transformation(init, update)
+    return transformation(norm, update)

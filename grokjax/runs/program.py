@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from grokjax import losses, metrics, optimizers
 from grokjax.config import Config, ConfigError, Model, Optimizer, Task, program_part
-from grokjax.models import MODELS, call_arguments, check_logits, fitted
+from grokjax.models import MODELS, call_arguments, check_logits, fitted, parameter_shapes
 from grokjax.tasks.table import Table
 
 
@@ -89,12 +89,24 @@ class Program:
 
 
 def _check_fit(config: Config, table: Table, model: Model, chosen: tuple[metrics.Metric, ...]) -> None:
-    """ConfigError for dropout that a model does not have, or for a metric or a split that a table does not have."""
+    """ConfigError for dropout or tensors that a model does not have, or a metric or a split that a table does not."""
     if config.dropout and "dropout" not in call_arguments(type(model)):
         raise ConfigError(
             f"dropout={config.dropout} has no place in the model {type(model).__name__}, whose __call__ takes "
             "none. Try --dropout=0."
         )
+    if isinstance(config.optimizer, optimizers.Optimizer) and config.optimizer.group:
+        _check_group(config.optimizer.group, model, table)
     metrics.check_table(chosen, table)
     if config.split_by == "pair" and table.pair is None:
         raise ConfigError(f"split_by=pair needs rows that are pairs, and {table.name} has none. Try --split_by=row.")
+
+
+def _check_group(group: str, model: Model, table: Table) -> None:
+    """ConfigError for a group with a pattern that names no tensor of the model."""
+    shapes = parameter_shapes(model, table.inputs.shape[1])
+    if wrong := optimizers.unmatched(shapes, group):
+        raise ConfigError(
+            f"group={group} has the pattern {wrong[0]!r}, which names none of the tensors of {type(model).__name__}: "
+            f"{', '.join(optimizers.tensor_paths(shapes))}."
+        )

@@ -5,7 +5,20 @@ import optax
 import pytest
 
 from grokjax.config import ConfigError, run_part
-from grokjax.optimizers import DECAYS, OPTIMIZERS, Adam, AdamW, Muon, RmsProp, Sgd, SgdMomentum, apply, custom
+from grokjax.optimizers import (
+    DECAYS,
+    OPTIMIZERS,
+    Adam,
+    AdamW,
+    Muon,
+    RmsProp,
+    Sgd,
+    SgdMomentum,
+    apply,
+    custom,
+    in_group,
+    tensor_paths,
+)
 from grokjax.sweeps.components import component_name
 
 
@@ -36,6 +49,13 @@ class ByHand:
         self.slow, self.window = None, []
         self.done = 0
 
+    def factor(self, name, of):
+        """The group's factor on 'group_rate' or 'group_decay'; here every name is a whole pattern."""
+        return self.h[of] if name in self.kind.group.split("+") else 1.0
+
+    def free(self, tree):
+        return {name: value for name, value in tree.items() if self.factor(name, "group_rate")}
+
     def filtered(self, g):
         kind, h = self.kind, self.h
         if kind.grokfast == "ema":
@@ -50,11 +70,12 @@ class ByHand:
             for n, theta in self.theta.items():
                 rest = g[n] - (g[n] * theta).sum() / (theta * theta).sum() * theta
                 g = g | {n: rest * norm([g[n]]) / norm([rest])}
-        if h["clip_norm"] and norm(g.values()) > h["clip_norm"]:
-            factor = h["clip_norm"] / norm(g.values())
+        if h["clip_norm"] and norm(self.free(g).values()) > h["clip_norm"]:
+            factor = h["clip_norm"] / norm(self.free(g).values())
             g = {n: factor * value for n, value in g.items()}
         if kind.decay == "gradient":
-            g = {n: value + h["weight_decay"] * self.theta[n] for n, value in g.items()}
+            strength = {n: h["weight_decay"] * self.factor(n, "group_decay") for n in g}
+            g = {n: value + strength[n] * self.theta[n] for n, value in g.items()}
         return g
 
     def adam(self, name, g, t):
@@ -91,11 +112,12 @@ class ByHand:
         g = self.filtered({name: value.astype(np.float64) for name, value in gradient.items()})
         for name, theta in self.theta.items():
             towards = {"zero": theta, "init": theta - self.initial[name], "gradient": 0.0}[self.kind.decay]
-            moved = self.direction(name, g[name], t) + h["weight_decay"] * towards
-            self.theta = self.theta | {name: theta - h["learning_rate"] * share * moved}
+            moved = self.direction(name, g[name], t) + h["weight_decay"] * self.factor(name, "group_decay") * towards
+            rate = h["learning_rate"] * self.factor(name, "group_rate")
+            self.theta = self.theta | {name: theta - rate * share * moved}
         if self.kind.fixed_norm:
-            factor = norm(self.initial.values()) / norm(self.theta.values())
-            self.theta = {name: factor * theta for name, theta in self.theta.items()}
+            factor = norm(self.free(self.initial).values()) / norm(self.free(self.theta).values())
+            self.theta |= {name: factor * theta for name, theta in self.free(self.theta).items()}
         self.done += 1
         return self.theta
 
@@ -166,6 +188,15 @@ CASES = [
     AdamW(learning_rate=0.1, warmup_steps=0, orthogonal_gradient=True, clip_norm=1.0),
     Sgd(learning_rate=0.1, warmup_steps=0, fixed_norm=True),
     AdamW(learning_rate=0.1, warmup_steps=0, fixed_norm=True),
+    Sgd(learning_rate=0.1, warmup_steps=2, weight_decay=0.5, group="kernel", group_rate=0.25, group_decay=3.0),
+    AdamW(learning_rate=0.1, warmup_steps=0, weight_decay=0.5, group="bias", group_rate=4.0, group_decay=0.0),
+    AdamW(learning_rate=0.1, warmup_steps=0, weight_decay=0.5, decay="init", group="kernel", group_decay=0.3),
+    Adam(learning_rate=0.1, warmup_steps=0, weight_decay=0.5, decay="gradient", group="bias", group_decay=5.0),
+    Muon(learning_rate=0.1, warmup_steps=0, weight_decay=0.5, group="kernel", group_rate=0.2),
+    SgdMomentum(learning_rate=0.1, warmup_steps=0, clip_norm=1.0, group="bias", group_rate=0.1),
+    SgdMomentum(learning_rate=0.1, warmup_steps=0, clip_norm=1.0, group="bias", group_rate=0.0),
+    AdamW(learning_rate=0.1, warmup_steps=0, fixed_norm=True, group="bias", group_rate=0.1),
+    AdamW(learning_rate=0.1, warmup_steps=0, fixed_norm=True, group="kernel", group_rate=0.0),
 ]
 
 
@@ -183,6 +214,76 @@ def test_three_steps_are_those_computed_by_hand(optimizer):
 
 def test_every_optimizer_is_among_the_cases():
     assert {type(optimizer) for optimizer in CASES} == set(OPTIMIZERS.values())
+
+
+HARD = dict(weight_decay=0.5, gradient_noise=1.0, update_noise=1.0, clip_norm=1.0, grokfast="ema", fixed_norm=True)
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_frozen_tensor_keeps_its_bits_whatever_is_done_to_the_others(name, decay):
+    params, gradients = example()
+    params["bias"][0] = -0.0
+    gradients[1]["bias"][0] = np.inf
+    optimizer = OPTIMIZERS[name](**PLAIN, **HARD, decay=decay, group="bias", group_rate=0.0)
+    for moved in stepped(optimizer, params, gradients, jax.random.key(0)):
+        np.testing.assert_array_equal(np.asarray(moved["bias"]).view(np.int32), params["bias"].view(np.int32))
+        assert np.isfinite(moved["kernel"]).all()
+        assert (np.asarray(moved["kernel"]) != params["kernel"]).all()
+
+
+def test_the_factors_of_a_group_act_within_the_random_factor_of_jiggle():
+    moved = {}
+    for factors in ({}, dict(group="w", group_rate=3.0, group_decay=0.5)):
+        optimizer = Sgd(**PLAIN, decay="jiggle", weight_decay=0.5, **factors)
+        (end,) = stepped(optimizer, SOME, [NOTHING], jax.random.key(0))
+        moved[bool(factors)] = {name: np.log(np.asarray(end[name], np.float64) / SOME[name]).flat[0] for name in end}
+    assert moved[True]["w"] == pytest.approx(1.5 * moved[False]["w"], rel=1e-4)
+    assert moved[True]["b"] == moved[False]["b"]
+
+
+def test_noise_on_the_update_is_times_the_learning_rate_of_the_group():
+    optimizer = Sgd(**PLAIN, update_noise=1.0, group="w", group_rate=0.5)
+    moved = stepped(optimizer, NOTHING, [NOTHING], jax.random.key(0))[0]
+    assert np.asarray(moved["w"]).std() == pytest.approx(0.05, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ("", ""),
+        ("embedding", "embedding"),
+        ("output", "output.bias output.kernel"),
+        ("out", ""),
+        ("block_*.mlp", "block_0.mlp.kernel block_1.mlp.kernel"),
+        ("block_0 + *.bias", "block_0.mlp.kernel block_0.norm.scale output.bias"),
+        ("*norm*", "block_0.norm.scale"),
+        ("block_[1-9]", "block_1.mlp.kernel"),
+        ("EMBEDDING", ""),
+    ],
+)
+def test_a_group_has_the_tensors_that_its_patterns_name(group, expected):
+    leaf = np.zeros(1)
+    blocks = {"block_0": {"mlp": {"kernel": leaf}, "norm": {"scale": leaf}}, "block_1": {"mlp": {"kernel": leaf}}}
+    params = {"embedding": leaf, "output": {"kernel": leaf, "bias": leaf}} | blocks
+    inside = jax.tree.leaves(in_group(params, group))
+    assert [path for path, yes in zip(tensor_paths(params), inside, strict=True) if yes] == sorted(expected.split())
+
+
+@pytest.mark.parametrize("changes", [HARD | {"decay": decay} for decay in DECAYS], ids=DECAYS)
+def test_a_group_whose_factors_are_1_changes_nothing(changes):
+    params, gradients = example()
+    without, within = (
+        stepped(AdamW(**PLAIN, **changes, group=group), params, gradients, jax.random.key(0)) for group in ("", "bias")
+    )
+    for name in params:
+        np.testing.assert_array_equal(within[-1][name], without[-1][name])
+
+
+def test_factors_without_a_group_are_refused():
+    for name in ("group_rate", "group_decay"):
+        with pytest.raises(ConfigError, match=rf"{name}=0.5 is the factor of a group of tensors, and there is none\."):
+            AdamW(**{name: 0.5})
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -229,6 +330,7 @@ def test_other_hyperparameters_do_not_recompile(name):
 
 def test_defaults_are_those_of_the_papers():
     shared = dict(clip_norm=0.0, gradient_noise=0.0, grokfast_alpha=0.98, grokfast_lamb=2.0, update_noise=0.0)
+    shared |= dict(group_rate=1.0, group_decay=1.0)
     power = shared | dict(learning_rate=1e-3, weight_decay=1.0, warmup_steps=10.0, b1=0.9, b2=0.98, eps=1e-8)
     assert run_part(AdamW()) == power
     assert run_part(Adam()) == power | dict(weight_decay=0.0)

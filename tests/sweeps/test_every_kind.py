@@ -99,9 +99,9 @@ OPTIMIZER_CASES = {
     "AdamW, StableMax": dict(optimizer="adamw", loss="stablemax"),
     "AdamW, float64 loss": dict(optimizer="adamw", loss_dtype="float64"),
     "AdamW, centred": dict(optimizer="adamw", centred=True, output_scale=3.0),
-    "SGD": dict(optimizer="sgd", learning_rate=0.5),
     "SGD, momentum": dict(optimizer="sgd_momentum", learning_rate=0.1),
     "SGD, minibatches": dict(optimizer="sgd_momentum", batch_rule="fixed", batch_size=16, learning_rate=0.05),
+    "SGD, a group": dict(optimizer="sgd", learning_rate=0.5, weight_decay=1e-3, group="embedding", group_rate=0.5),
     "RMSprop": dict(optimizer="rmsprop", learning_rate=1e-2),
     "RMSprop, momentum": dict(optimizer="rmsprop", momentum=0.5, learning_rate=1e-3),
     "Muon": dict(optimizer="muon"),
@@ -125,9 +125,9 @@ def test_every_optimizer_lowers_the_loss_and_its_runs_are_their_own_without_reco
 
 
 def other(field, told):
-    """Another value of a hyperparameter; None for one that is off, which would be another program."""
+    """Another value of a hyperparameter; None for one that is off, which would be another program or refused."""
     value = told.get(field.name, field.default)
-    if field.metadata["on"] is not None and value == 0:
+    if field.metadata["on"] is not None and value == 0 or field.name.startswith("group_") and "group" not in told:
         return None
     return value * 0.9 or 0.1
 
