@@ -55,9 +55,9 @@ class LiveRun:
 
         Args:
           params: to use instead of the run's own, such as those being differentiated.
-          rows: of the table; None: all, in order.
+          rows: of the table; None: all, in order. May be traced, as for a gradient of each row.
         """
-        rows = np.arange(self.table.num_examples) if rows is None else np.asarray(rows)
+        rows = jnp.arange(self.table.num_examples) if rows is None else jnp.asarray(rows)
         program = runs.Program.of(self.config, self.table)
         values, arrays = runs.RunValues.of(self.config), runs.TableArrays.of(self.table, program)
         return _logits(program, values, arrays, self.params if params is None else params, rows)

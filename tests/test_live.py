@@ -13,6 +13,7 @@ import xarray as xr
 
 import grokjax as gj
 from grokjax import analysis, live
+from grokjax.analysis import kernels
 from grokjax.results import ResultError
 
 
@@ -56,6 +57,14 @@ def test_every_snapshot_of_a_run_has_the_losses_of_its_curve(path):
     assert runs[-1].train_rows.sum() == grid.num_train
     assert (runs[-1].labels != runs[-1].table.labels)[~runs[-1].train_rows].sum() == 0
     assert 0 < (runs[-1].labels != runs[-1].table.labels).sum() <= 3
+
+
+def test_the_tangent_kernel_of_a_run_is_that_of_the_jacobian_of_its_logits(path):
+    run, rows = gj.open_run(path, seed=7, weight_decay=1.0), np.array([3, 50, 120])
+    jacobian = jax.jacrev(lambda params: run.logits(params, rows)[:, 0])(run.params)
+    flat = np.concatenate([np.reshape(leaf, (*leaf.shape[:2], -1)) for leaf in jax.tree.leaves(jacobian)], axis=2)
+    kernel = kernels.tangent_kernel(lambda params, rows: run.logits(params, rows)[:, 0], run.params, rows)
+    np.testing.assert_allclose(kernel, np.einsum("icw,jcw->ij", flat, flat), rtol=1e-4)
 
 
 def test_an_opened_run_is_the_one_that_was_asked_for_at_the_step_that_was_asked_for(path):
