@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from grokjax import losses, results, runs
 from grokjax.config import STREAMS, Config, ConfigError, settings
@@ -39,7 +39,7 @@ class LiveRun:
       step: of the parameters.
       table: every example of the task.
       train_rows: [rows] bool, True where a row of the table trains.
-      labels: [rows, answers], the classes as the run sees them: random labels drawn, outliers put in.
+      labels: [rows, answers], classes or targets as the run sees them: random labels drawn, outliers put in.
     """
 
     config: Config
@@ -48,7 +48,7 @@ class LiveRun:
     step: int
     table: Table
     train_rows: Bool[np.ndarray, " rows"]
-    labels: Int[np.ndarray, "rows answers"]
+    labels: Real[np.ndarray, "rows answers"]
 
     def logits(self, params=None, rows: Int[Any, " batch"] | None = None) -> Float[Array, "batch answers classes"]:
         """The logits in eval mode, less the initial function's and scaled where the run is so.
@@ -107,8 +107,8 @@ class LiveRun:
 def _logits(program, values, examples, params, rows):
     """The logits of a run at rows of its table, compiled once for all runs of one program."""
 
-    def initial(tokens):
-        held = runs.init_variables(program.model, program.precision, values.seeds["init"], tokens)
+    def initial(inputs):
+        held = runs.init_variables(program.model, program.precision, values.seeds["init"], inputs)
         return runs.scaled(held["params"], values.init_scale)
 
     first = initial(examples.inputs[:1]) if program.centred else None
@@ -172,9 +172,9 @@ def open_run(
     table = config.task.table()
     program = runs.Program.of(config, table)
     values, arrays_of = runs.RunValues.of(config), runs.TableArrays.of(table, program)
-    tokens = jax.ShapeDtypeStruct((1, table.inputs.shape[1]), jnp.int32)
+    inputs = jax.ShapeDtypeStruct((1, table.inputs.shape[1]), table.inputs.dtype)
     start = functools.partial(runs.init_variables, program.model, program.precision, values.seeds["init"])
-    held = jax.eval_shape(start, tokens)
+    held = jax.eval_shape(start, inputs)
     if more := sorted(set(held) - {"params"}):
         raise ResultError(
             f"The model of run {run_id} of {path} also holds {', '.join(more)}, which are not kept with its "
@@ -232,13 +232,13 @@ def _watcher(model: nn.Module):
     return jax.jit(functools.partial(watched, model))
 
 
-def watched(model: nn.Module, params, tokens: Int[Array, "batch length"]) -> dict[str, Array]:
+def watched(model: nn.Module, params, inputs: Real[Array, "batch length"]) -> dict[str, Array]:
     """The intermediates of a model in one forward pass, by name; see `LiveRun.cache`.
 
     Args:
       model: any Linen module, fitted to its table.
       params: of it.
-      tokens: ids.
+      inputs: tokens or features.
     """
     found: dict[str, Array] = {}
 
@@ -262,7 +262,7 @@ def watched(model: nn.Module, params, tokens: Int[Array, "batch length"]) -> dic
         return value
 
     with nn.intercept_methods(watch):
-        found["logits"] = model.apply({"params": params}, tokens)
+        found["logits"] = model.apply({"params": params}, inputs)
     for layer in range(model.num_layers) if isinstance(model, Decoder) else ():
         queries, keys = found[f"block_{layer}.queries"], found[f"block_{layer}.keys_values.0"]
         everywhere = queries.shape[1] == keys.shape[1]

@@ -1,14 +1,16 @@
-"""What training lowers and what is measured of a row: cross-entropy and its variants, accuracy.
+"""What training lowers and what is measured of a row: cross-entropy and its variants, squared error, accuracy.
 
-A label of -1 marks an answer that is not scored in its row.
+A label of -1 marks an answer that is not scored in its row. Labels that are floats are targets, all of them scored: the
+logits [batch, answers, 1] are then the predictions.
 """
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from grokjax.config import ConfigError
 
@@ -51,14 +53,49 @@ def stablemax(
     return -_of_right(jnp.log1p(up) - jnp.log1p(down) - jnp.log(total), labels)
 
 
+def mse(
+    logits: Float[Array, "batch answers classes"], labels: Real[Array, "batch answers"]
+) -> Float[Array, "batch answers"]:
+    """The mean squared error.
+
+    Of classes: sum over c of (z_c - [c is right])^2 / C, the mean over all C outputs, against one-hot labels. Of
+    targets: (z - y)^2. The loss of a batch is the mean of this over a row's answers, then over its rows: over all
+    numbers that are compared, as PyTorch's MSELoss.
+
+    Args:
+      logits: the outputs; of targets [batch, answers, 1], the predictions.
+      labels: the right classes, -1: not scored; or targets.
+
+    Returns:
+      [batch, answers], in the dtype of the logits; 0 where an answer is not scored.
+    """
+    if are_targets(labels):
+        return (logits[..., 0] - labels.astype(logits.dtype)) ** 2
+    errors = ((logits - _right(logits, labels).astype(logits.dtype)) ** 2).mean(-1)
+    return jnp.where(scored(labels), errors, jnp.zeros((), errors.dtype))
+
+
 def _of_right(values, labels):
     """[batch, answers]: the values [batch, answers, classes] at the right classes; 0 where none is right."""
-    right = labels[..., None] == jnp.arange(values.shape[-1], dtype=labels.dtype)
-    return jnp.where(right, values, jnp.zeros((), values.dtype)).sum(-1)
+    return jnp.where(_right(values, labels), values, jnp.zeros((), values.dtype)).sum(-1)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "stablemax": stablemax}
+def _right(values, labels):
+    """[batch, answers, classes]: True at the right classes; one-hot labels."""
+    return labels[..., None] == jnp.arange(values.shape[-1], dtype=labels.dtype)
+
+
+LOSSES = {"cross_entropy": cross_entropy, "stablemax": stablemax, "mse": mse}
 """Losses by the name the command line uses."""
+
+OF_CLASSES = ("cross_entropy", "stablemax")
+"""Those that need classes, and not targets."""
+
+
+def check_table(loss: str | Callable, table) -> None:
+    """ConfigError for a loss of classes where a table has targets."""
+    if table.has_targets and loss in OF_CLASSES:
+        raise ConfigError(f"loss={loss} needs classes, and the labels of {table.name} are targets. Try --loss=mse.")
 
 
 def name_of(loss: str | Callable) -> str:
@@ -73,7 +110,7 @@ def in_dtype(dtype: str):
 
 def answer_losses(
     logits: Float[Array, "batch answers classes"],
-    labels: Int[Array, "batch answers"],
+    labels: Real[Array, "batch answers"],
     loss: str | Callable = "cross_entropy",
     dtype: str = "float32",
 ) -> Float[Array, "batch answers"]:
@@ -85,10 +122,10 @@ def answer_losses(
 
     Args:
       logits: of the model, in float32.
-      labels: the right classes; -1: not scored.
+      labels: the right classes, -1: not scored; or targets.
       loss: the name of one of `LOSSES`, or a function from logits and labels to [batch, answers], such as
         `optax.softmax_cross_entropy_with_integer_labels`. It is given 0 as the label of an answer that is not scored,
-        and what it returns there counts as 0. Static.
+        and what it returns there counts as 0; targets it is given in the dtype of the logits. Static.
       dtype: 'float32' or 'float64'; static.
 
     Returns:
@@ -100,28 +137,43 @@ def answer_losses(
     with in_dtype(dtype):
         if isinstance(loss, str):
             return LOSSES[loss](logits.astype(dtype), labels).astype(logits.dtype)
-        lost = loss(logits.astype(dtype), jnp.maximum(labels, 0))
+        lost = loss(logits.astype(dtype), labels.astype(dtype) if are_targets(labels) else jnp.maximum(labels, 0))
         if (shape := getattr(lost, "shape", None)) != labels.shape:
             got = type(lost).__name__ if shape is None else f"shape {shape}"
             raise ConfigError(
                 f"The loss {name_of(loss)} returned {got} for labels of shape {labels.shape}. It must return one "
                 "number for each label; their mean over the batch is taken afterwards."
             )
-        return jnp.where(labels >= 0, lost, jnp.zeros((), lost.dtype)).astype(logits.dtype)
+        return jnp.where(scored(labels), lost, jnp.zeros((), lost.dtype)).astype(logits.dtype)
 
 
-def scored(labels: Int[Array, "batch answers"]) -> Bool[Array, "batch answers"]:
+def are_targets(labels: Real[Array, "..."]) -> bool:
+    """Whether labels are targets, floats, and not classes."""
+    return jnp.issubdtype(labels.dtype, jnp.floating)
+
+
+def scored(labels: Real[Array, "batch answers"]) -> Bool[Array, "batch answers"]:
     """True where an answer counts."""
-    return labels >= 0
+    return jnp.ones(labels.shape, bool) if are_targets(labels) else labels >= 0
 
 
 def correct(
-    logits: Float[Array, "batch answers classes"], labels: Int[Array, "batch answers"]
+    logits: Float[Array, "batch answers classes"],
+    labels: Real[Array, "batch answers"],
+    tolerance: Float[Any, ""] | None = None,
 ) -> Bool[Array, "batch answers"]:
-    """True where the largest logit is that of the right class; ties go to the lower class.
+    """True where an answer is right.
 
-    False where the answer is not scored, or a logit is no number.
+    Of classes: where the largest logit is that of the right class; ties go to the lower class. False where the answer
+    is not scored, or a logit is no number. Of targets: where |z - y| <= tolerance.
+
+    Args:
+      logits: of the model.
+      labels: classes or targets.
+      tolerance: of targets, in their unit; classes have none.
     """
+    if are_targets(labels):
+        return jnp.abs(logits[..., 0] - labels) <= tolerance
     # Not by argmax, which a CPU computes many times more slowly than a maximum.
     own = jnp.take_along_axis(logits, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
     lower = jnp.arange(logits.shape[-1], dtype=labels.dtype) < labels[..., None]
@@ -129,14 +181,14 @@ def correct(
     return scored(labels) & (own == largest) & (largest_lower < largest)
 
 
-def row_loss(losses: Float[Array, "batch answers"], labels: Int[Array, "batch answers"]) -> Float[Array, " batch"]:
+def row_loss(losses: Float[Array, "batch answers"], labels: Real[Array, "batch answers"]) -> Float[Array, " batch"]:
     """[batch]: the mean over a row's scored answers."""
     if losses.shape[1] == 1:
         return losses[:, 0]
     return losses.sum(-1) / jnp.maximum(scored(labels).sum(-1), 1).astype(losses.dtype)
 
 
-def row_accuracy(right: Bool[Array, "batch answers"], labels: Int[Array, "batch answers"]) -> Float[Array, " batch"]:
+def row_accuracy(right: Bool[Array, "batch answers"], labels: Real[Array, "batch answers"]) -> Float[Array, " batch"]:
     """[batch]: 1.0 for a row all of whose scored answers are right, else 0.0."""
     return (right | ~scored(labels)).all(-1).astype(jnp.float32)
 

@@ -38,7 +38,7 @@ ARGUMENTS = {
     "step": "updates done",
     "loss": "[examples, answers] losses, rows of the table in the order of the split",
     "right": "[examples, answers] whether an answer is right, in the same order",
-    "labels": "[examples, answers] classes, -1 where not scored, in the same order",
+    "labels": "[examples, answers] classes, -1 where not scored, or targets, in the same order",
     "train": "[examples] 1.0 where the row trains, in the same order",
     "val": "[examples] 1.0 where the row validates, in the same order",
     "pair": "[examples] the number of the row's unordered pair, in the same order",
@@ -246,6 +246,9 @@ METRICS: Mapping[str, Callable[..., Any]] = {
 UNPREFIXED = (per_answer, parts)
 """Metrics whose keys are whole names, such as 'val_loss.0'."""
 
+OF_CLASSES = (softmax_collapse, token_accuracy, gini)
+"""Metrics of classes, which targets are not."""
+
 
 def arguments(metric: Callable) -> tuple[str, ...]:
     """What a metric asks for: the names of its parameters, but for those of other names that have a default."""
@@ -313,6 +316,8 @@ def asks(metrics: Sequence[Metric], argument: str) -> bool:
 def check_table(metrics: Sequence[Metric], table) -> None:
     """ConfigError for a metric that asks for what the table has not."""
     for name, metric in metrics:
+        if table.has_targets and metric in OF_CLASSES:
+            raise ConfigError(f"The metric {name} needs classes, and {table.name} has targets. Leave it out.")
         for argument in ("pair", "part"):
             if argument in arguments(metric) and getattr(table, argument) is None:
                 raise ConfigError(

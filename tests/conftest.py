@@ -56,6 +56,7 @@ CONVERTING = {
     "grokjax.tasks.modular",
     "grokjax.tasks.parity",
     "grokjax.tasks.permutations",
+    "grokjax.tasks.regression",
     "grokjax.tasks.sequences",
 }
 

@@ -581,7 +581,7 @@ def test_a_loss_is_given_no_label_that_is_not_scored():
         (lambda z: z, "cannot be made: TypeError: "),
         (3, "loss=3 is not a name. The default is cross_entropy."),
         (optax.softmax_cross_entropy, "A program with the model Small and the loss softmax_cross_entropy cannot be"),
-        ("mse", "The losses are of classes: --loss=cross_entropy or --loss=stablemax."),
+        ("hinge", "The losses are cross_entropy, stablemax and mse; from Python, Config(loss=...) takes a function"),
     ],
 )
 def test_a_loss_that_is_none_is_refused_in_one_line(loss, message):

@@ -91,6 +91,32 @@ def test_what_has_no_weight_may_be_infinite_or_no_number():
     assert losses.weighted_mean(values, jnp.array([1.0, 0.0, 0.0, 1.0])) == 2.0
 
 
+def test_the_squared_error_is_the_mean_over_classes_against_one_hot_labels():
+    logits, labels = example(2)
+    found = losses.mse(jnp.asarray(logits), jnp.asarray(labels))
+    expected = ((np.float64(logits) - np.eye(7)[labels]) ** 2).sum(-1) / 7
+    np.testing.assert_allclose(found, expected, rtol=20 * EPSILON)
+
+
+def test_the_squared_error_of_targets_is_that_of_the_outputs_and_all_are_scored():
+    logits, targets = jnp.array([[[1.0], [2.0]], [[-1.0], [0.5]]]), jnp.array([[-1.0, 2.0], [1.0, 0.0]])
+    lost = losses.answer_losses(logits, targets, "mse")
+    assert lost.tolist() == losses.answer_losses(logits, targets, "mse", "float64").tolist() == [[4, 0], [4, 0.25]]
+    assert losses.row_loss(lost, targets).tolist() == [2.0, 2.125]
+    absolute = losses.answer_losses(logits, targets, lambda z, y: jnp.abs(z[..., 0] - y), "float64")
+    assert absolute.tolist() == [[2, 0], [2, 0.5]] and absolute.dtype == jnp.float32
+
+
+def test_a_row_of_targets_is_right_if_each_is_within_the_tolerance():
+    logits, targets = jnp.array([[[1.0], [2.0]], [[1.5], [2.0]], [[jnp.nan], [2.0]]]), jnp.array([[1.25, 2.25]] * 3)
+    right = losses.correct(logits, targets, jnp.float32(0.25))
+    assert right.tolist() == [[True, True], [True, True], [False, True]]
+    assert losses.row_accuracy(right, targets).tolist() == [1.0, 1.0, 0.0]
+    assert losses.correct(logits, targets, jnp.float32(0.24)).tolist() == [[False, False], [False, False]] + [
+        [False] * 2
+    ]
+
+
 def test_the_weighted_mean_leaves_out_what_has_no_weight():
     values, weights = jnp.array([1.0, 100.0, 3.0, -7.0]), jnp.array([1.0, 0.0, 1.0, 0.0])
     assert losses.weighted_mean(values, weights) == 2.0

@@ -16,6 +16,8 @@ def operands(table) -> Int[np.ndarray, "rows 2"]:
       ValueError: if the input has not two positions or more whose tokens differ between rows.
     """
     inputs = np.asarray(table.inputs)
+    if np.issubdtype(inputs.dtype, np.floating):
+        raise ValueError(f"The inputs of {table.name} are features, and operands are tokens.")
     varying = np.flatnonzero((inputs != inputs[:1]).any(0))
     if len(varying) < 2:
         raise ValueError(f"The rows of {table.name} have {len(varying)} operands, and a square needs two.")

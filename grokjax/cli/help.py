@@ -30,7 +30,8 @@ def help_text(
     lines += [flag_line(name, text, name == "progress") for name, text in switches.items()]
     for which, kinds in COMPONENTS.items():
         lines += ["", f"The {which}:"]
-        kind = f"kind: {', '.join(kinds)}; or yours, as file.py:name"
+        table = ", or the table of a file, file.npz" if which == "task" else ""
+        kind = f"kind: {', '.join(kinds)}; or yours, as file.py:name{table}"
         lines.append(flag_line(which, kind, DEFAULTS[which]))
         lines += _setting_lines({name: settings(kind) for name, kind in kinds.items()})
     lines += [

@@ -40,7 +40,7 @@ class Task(Protocol):
                     name=self.name,
                 )
 
-    `grokjax.tasks.from_function` and `from_table` make one in a line.
+    `grokjax.tasks.from_function`, `from_table` and `from_file` make one in a line.
     """
 
     @property
@@ -53,7 +53,7 @@ class Task(Protocol):
 
     @property
     def length(self) -> int:
-        """Tokens in a row."""
+        """Tokens or features in a row."""
 
     def table(self) -> Any:
         """The `grokjax.tasks.Table` of every example."""
@@ -64,7 +64,7 @@ class StreamTask(Task, Protocol):
     """A task that also draws new rows without end, for batch_rule='stream'."""
 
     def sample(self, key: Any, count: int) -> tuple[Any, Any]:
-        """Rows as a pure JAX function: inputs [count, length] and labels [count, answers], int32."""
+        """Rows as a pure JAX function: inputs [count, length] and labels [count, answers], as those of the table."""
 
 
 @runtime_checkable
@@ -91,7 +91,7 @@ class RandomTask(Task, Protocol):
 
 @runtime_checkable
 class Model(Protocol):
-    """Computes the answers: a Flax Linen module from tokens [batch, length] to logits [batch, answers, classes].
+    """Computes the answers: a Flax Linen module from inputs [batch, length] to logits [batch, answers, classes].
 
         class Mlp(nn.Module):
             width: int = 32
@@ -105,7 +105,8 @@ class Model(Protocol):
 
     `__call__(tokens, *, train=False, dropout=0.0, counts=None)` declares of these keywords what it needs: whether it is
     in training, the dropout rate, and [batch] False for rows that are padding. It declares as fields what it needs of
-    the table: `vocab_size`, `num_classes`, `length`, `answer_positions`, `part_position`, `part_tokens`.
+    the table: `vocab_size`, `num_classes`, `num_answers`, `length`, `answer_positions`, `part_position`, `part_tokens`.
+    Inputs are tokens, int32, or features, float32, as those of the table. For targets it returns [batch, answers, 1].
     """
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:

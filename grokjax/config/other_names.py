@@ -55,6 +55,8 @@ SAME = {
     "model": "model_name model_type arch architecture network",
     "task": "task_name",
     "digits": "num_digits n_digits",
+    "features": "input_dim in_features n_features num_features d_in",
+    "target_tolerance": "tolerance tol",
     "metrics": "metric",
     "out": "output_file out_file outfile save_to save_path results_file result_file",
     "overwrite": "force",
@@ -117,8 +119,8 @@ SENTENCES = {
     "Biases are set by bias: --bias=none, --bias=mlp or --bias=all.": "use_bias biases",
     "A head has width / num_heads features. Try --width=128 --num_heads=4.": "d_head head_dim dim_head",
     "Progress is shown unless --noprogress is given.": "quiet silent q",
-    "What is learned is a task and, of most tasks, an operation. Try --task=modular --operation=add.": "dataset data "
-    "dataset_name data_name data_dir datadir",
+    "What is learned is a task: one of ours, as --task=modular --operation=add, or a file, --task=mine.npz.": ""
+    "dataset data dataset_name data_name data_dir datadir",
     "Settings are flags, and several values of one make an axis. Try --learning_rate=1e-3,1e-2; the scripts under "
     "experiments/ hold whole configurations.": "config config_file cfg config_name",
     "Runs that train at once are set by the cores, --num_devices=2, and on an accelerator by --lanes=8.": "num_workers "
@@ -169,6 +171,8 @@ VALUES = {
         "repeated": "induction repeated_subsequence repeated_tokens",
         "skip_trigram": "skip_trigrams trigram",
         "sparse_parity": "parity sparse_parities parities",
+        "teacher": "teacher_student student_teacher",
+        "polynomial": "single_index polynomial_regression hermite",
     },
     "model": {
         "decoder": "transformer gpt gpt2 decoder_only decoderonly transformer_decoder nanogpt hooked_transformer",
@@ -186,6 +190,7 @@ VALUES = {
     "loss": {
         "cross_entropy": "ce xent nll softmax cross_entropy_loss softmax_cross_entropy",
         "stablemax": "stable_max stablemax_cross_entropy",
+        "mse": "mse_loss l2 squared_error mean_squared_error squared",
     },
     "loss_dtype": {"float32": "32 fp32 f32 single float", "float64": "64 fp64 f64 double"},
     "precision": {
@@ -218,8 +223,12 @@ VALUE_SENTENCES = {
         "novograd yogi schedule_free prodigy",
     },
     "loss": {
-        "The losses are of classes: --loss=cross_entropy or --loss=stablemax.": "mse mse_loss l2 squared_error mae "
-        "hinge focal",
+        "The losses are cross_entropy, stablemax and mse; from Python, Config(loss=...) takes a function of yours.": ""
+        "mae l1 huber hinge focal",
+    },
+    "task": {
+        "No data comes with grokjax: save your arrays by numpy.savez('mine.npz', inputs=inputs, labels=labels), and "
+        "try --task=mine.npz.": "mnist fashion_mnist cifar cifar10 cifar_10 iris",
     },
     "model": {
         "The models are decoder, encoder_decoder, lstm, mlp and resnet. Give a Flax module of yours by its file: "

@@ -81,7 +81,14 @@ class Config:
     output_scale: float = setting(1.0, "factor alpha on the logits", role=RUN, above=0.0, label="output scale alpha")
     centred: bool = setting(False, "subtract the initial function's logits: alpha * (f - f0)")
     loss: str | Callable = setting(
-        "cross_entropy", "what training lowers", choices=("cross_entropy", "stablemax"), functions=True
+        "cross_entropy", "what training lowers", choices=("cross_entropy", "stablemax", "mse"), functions=True
+    )
+    target_tolerance: float = setting(
+        0.1,
+        "of real targets, not of classes: a row is right if each of its predictions is this near its target",
+        role=RUN,
+        above=0.0,
+        later=True,
     )
     loss_dtype: str = setting("float32", "dtype in which logits become a loss", choices=("float32", "float64"))
     precision: str = setting(

@@ -1,4 +1,4 @@
-"""What computes the answers: Flax Linen modules, tokens [batch, length] -> logits [batch, answers, classes].
+"""What computes the answers: Flax Linen modules, inputs [batch, length] -> logits [batch, answers, classes].
 
 What a model must have, and what it may have, is `grokjax.config.Model` and the contracts after it. Attention is
 differentiated forward and backward, once or twice.

@@ -14,6 +14,7 @@ from grokjax.models.layers import (
     INITS,
     activation_setting,
     check_heads,
+    check_tokens,
     dropper,
     embedding_table,
     norm_layer,
@@ -142,7 +143,8 @@ class Decoder(nn.Module):
         return 0 if self.counts_batch or self.split_mlp else self.answer_positions[-1] + 1
 
     def check_table(self, table: Table) -> None:
-        """ConfigError if the MLP cannot be split between the parts of `table`, for `grokjax.models.fitted`."""
+        """ConfigError if `table` has no tokens, or the MLP cannot be split between its parts, for `fitted`."""
+        check_tokens("decoder", table)
         if not self.split_mlp:
             return
         parts = len(table.part_tokens)

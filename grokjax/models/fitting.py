@@ -16,9 +16,9 @@ def fitted(model, table: Table):
     """`model` with what it declares and leaves None filled in from the table it is to learn.
 
     Args:
-      model: a Linen module. Of `vocab_size`, `num_classes`, `length`, `answer_positions`, `part_position` and
-        `part_tokens` it declares what it needs. If it has a method `check_table(table)`, that may refuse; one
-        `caveat(table)` may return a sentence, which a sweep says before it trains.
+      model: a Linen module. Of `vocab_size`, `num_classes`, `num_answers`, `length`, `answer_positions`,
+        `part_position` and `part_tokens` it declares what it needs. If it has a method `check_table(table)`, that may
+        refuse; one `caveat(table)` may return a sentence, which a sweep says before it trains.
       table: the examples.
 
     Returns:
@@ -41,6 +41,7 @@ def fitted(model, table: Table):
     known = dict(
         vocab_size=table.vocab_size,
         num_classes=table.num_classes,
+        num_answers=table.num_answers,
         length=table.inputs.shape[1],
         answer_positions=table.answer_positions,
         part_position=table.part_position,
@@ -65,17 +66,19 @@ def check_logits(model: nn.Module, table: Table) -> None:
       table: the examples.
 
     Raises:
-      ConfigError: unless it returns [batch, answers, classes] float32 with at least the table's number of classes:
-        what it returned, what is needed, what to try; or what it raised.
+      ConfigError: unless it returns [batch, answers, classes] float32 with at least the table's number of classes, or
+        one number for each target: what it returned, what is needed, what to try; or what it raised.
     """
-    answers, length = len(table.answer_positions), table.inputs.shape[1]
+    answers, length = table.num_answers, table.inputs.shape[1]
     try:
-        found, dtype, trains = _output(model, length)
+        found, dtype, trains = _output(model, length, table.inputs.dtype.name)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
+        what = "features" if table.has_features else "tokens"
+        ids = "" if table.has_features else f", ids below {table.vocab_size}"
         raise ConfigError(
-            f"{type(model).__name__} cannot be called on tokens of shape [batch, {length}], ids below "
-            f"{table.vocab_size}: {type(error).__name__}: {reason:.300}"
+            f"{type(model).__name__} cannot be called on {what} of shape [batch, {length}]{ids}: "
+            f"{type(error).__name__}: {reason:.300}"
         ) from error
     if not trains:
         raise ConfigError(
@@ -93,7 +96,7 @@ def check_logits(model: nn.Module, table: Table) -> None:
     if hint:
         raise ConfigError(
             f"{type(model).__name__} returns {problem}; {table.name} needs logits of shape {needed}: "
-            f"one for each answer (read at token {_places(table)}) and class. {hint}"
+            f"one for each {_answer(table)}. {hint}"
         )
 
 
@@ -102,17 +105,17 @@ ROWS = 2
 
 
 @functools.lru_cache(maxsize=256)
-def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str, bool]:
-    """The shape and dtype a model returns for `ROWS` rows of tokens, or None and a type; whether it has parameters."""
-    tokens = jax.ShapeDtypeStruct((ROWS, length), jnp.int32)
+def _output(model: nn.Module, length: int, dtype: str) -> tuple[tuple[int, ...] | None, str, bool]:
+    """The shape and dtype a model returns for `ROWS` rows of inputs, or None and a type; whether it has parameters."""
+    inputs = jax.ShapeDtypeStruct((ROWS, length), dtype)
     train = {"train": False} if "train" in call_arguments(type(model)) else {}
 
-    def logits(tokens):
+    def logits(inputs):
         streams = dict(zip(("params", "dropout"), jax.random.split(jax.random.key(0)), strict=True))
-        variables = model.init(streams, tokens, **train)
-        return model.apply(variables, tokens, **train), variables.get("params", {})
+        variables = model.init(streams, inputs, **train)
+        return model.apply(variables, inputs, **train), variables.get("params", {})
 
-    found, params = jax.eval_shape(logits, tokens)
+    found, params = jax.eval_shape(logits, inputs)
     trains = bool(jax.tree.leaves(params))
     if isinstance(found, jax.ShapeDtypeStruct):
         return found.shape, found.dtype.name, trains
@@ -120,10 +123,10 @@ def _output(model: nn.Module, length: int) -> tuple[tuple[int, ...] | None, str,
 
 
 @functools.lru_cache(maxsize=256)
-def parameter_shapes(model: nn.Module, length: int):
-    """The parameters of a fitted model as shapes, for rows of so many tokens; nothing is computed."""
-    tokens = jax.ShapeDtypeStruct((1, length), jnp.int32)
-    return jax.eval_shape(lambda tokens: model.init(jax.random.key(0), tokens)["params"], tokens)
+def parameter_shapes(model: nn.Module, length: int, dtype: np.dtype):
+    """The parameters of a fitted model as shapes, for rows of so many tokens or features; nothing is computed."""
+    inputs = jax.ShapeDtypeStruct((1, length), dtype)
+    return jax.eval_shape(lambda inputs: model.init(jax.random.key(0), inputs)["params"], inputs)
 
 
 def forget() -> None:
@@ -134,8 +137,10 @@ def forget() -> None:
 
 def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str | None:
     """What to try where a model returns `found`; None where that will do."""
-    answers, classes = len(table.answer_positions), table.num_classes
+    answers, classes = table.num_answers, table.num_classes
     if len(found) == 3 and found[:2] == (ROWS, answers):
+        if table.has_targets and found[2] != 1:
+            return "Try returning one number for each target."
         if found[2] < classes:
             return "Try declaring num_classes: int | None = None and as many outputs; the table's number is filled in."
         if dtype == "float32":
@@ -143,9 +148,11 @@ def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str 
         if not jnp.issubdtype(dtype, jnp.floating):
             return "Try returning what these are computed from: real scores, which have a gradient."
         return "Try logits.astype(jnp.float32)."
+    if found == (ROWS, answers) and table.has_targets:
+        return "Try returning logits[..., None]."
     if len(found) == 2 and found[0] == ROWS and answers == 1:
         return "Try returning logits[:, None]."
-    if len(found) == 3 and found[:2] == (ROWS, length):
+    if len(found) == 3 and found[:2] == (ROWS, length) and not table.has_features:
         return (
             "Try declaring answer_positions: tuple[int, ...] | None = None, which is filled in, and returning "
             "logits[:, self.answer_positions, :]."
@@ -153,5 +160,9 @@ def _hint(found: tuple[int, ...], dtype: str, length: int, table: Table) -> str 
     return f"Try returning [batch, {answers}, {classes}]."
 
 
-def _places(table: Table) -> str:
-    return ", ".join(map(str, table.answer_positions))
+def _answer(table: Table) -> str:
+    """What of a table there is a logit for."""
+    if table.has_targets:
+        return "target"
+    places = ", ".join(map(str, table.answer_positions))
+    return f"answer (read at token {places}) and class" if places else "answer and class"

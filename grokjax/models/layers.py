@@ -222,9 +222,16 @@ def check_heads(width: int, num_heads: int) -> None:
         )
 
 
+def check_tokens(kind: str, table) -> None:
+    """ConfigError if the inputs of `table` are features, for a model that reads tokens."""
+    if table.has_features:
+        raise ConfigError(f"model={kind} reads tokens, and the inputs of {table.name} are features. Try --model=mlp.")
+
+
 def check_one_answer(kind: str, table) -> None:
-    """ConfigError if a row of `table` has several answers, for a model that gives one."""
-    answers = len(table.answer_positions)
+    """ConfigError unless a row of `table` is tokens with one answer, for a model that reads those and gives one."""
+    check_tokens(kind, table)
+    answers = table.num_answers
     if answers > 1:
         raise ConfigError(
             f"model={kind} gives one answer per row, and a row of {table.name} has {answers}. Try --model=decoder."

@@ -80,7 +80,7 @@ class Lstm(nn.Module):
         return self.length
 
     def check_table(self, table: Table) -> None:
-        """ConfigError if a row of `table` has several answers, for `grokjax.models.fitted`."""
+        """ConfigError unless a row of `table` is tokens with one answer, for `grokjax.models.fitted`."""
         check_one_answer("lstm", table)
 
     def setup(self):

@@ -1,11 +1,11 @@
-"""MLP and ResNet: of the mean of a row's embeddings, as in the PKU study, or of its embeddings side by side."""
+"""MLP and ResNet: of the mean of a row's embeddings, as in the PKU study, or of them side by side; MLP of features."""
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
-from grokjax.config import DEEPEST, WIDEST, check_settings, refusing, setting
+from grokjax.config import DEEPEST, WIDEST, ConfigError, check_settings, refusing, setting
 from grokjax.models.layers import (
     ACTIVATIONS,
     INITS,
@@ -71,6 +71,9 @@ class Mlp(nn.Module):
     the two-hot MLP of much of the field, with an embedding before it. `logits_of_rows` then multiplies each distinct
     (position, token) pair once. `activation` takes the place of ReLU.
 
+    Of a table whose inputs are features it is the plain MLP: the first Linear, [features, width], takes them as they
+    are. Then a row may have several answers.
+
     What it needs of a task is filled in by `grokjax.models.fitted`. With 99 tokens and 99 classes it has 91,491
     parameters, and 49,152 more where four tokens are side by side.
 
@@ -88,6 +91,7 @@ class Mlp(nn.Module):
     vocab_size: int | None = None
     num_classes: int | None = None
     length: int | None = None
+    num_answers: int | None = None
 
     def __post_init__(self):
         check_settings(self)
@@ -99,41 +103,57 @@ class Mlp(nn.Module):
         return _prefix_length(self)
 
     def check_table(self, table: Table) -> None:
-        """ConfigError if a row of `table` has several answers, for `grokjax.models.fitted`."""
-        check_one_answer("mlp", table)
+        """ConfigError for tokens with several answers, or features with a pool, for `grokjax.models.fitted`."""
+        if not table.has_features:
+            check_one_answer("mlp", table)
+        elif self.pool != "mean":
+            raise ConfigError(
+                f"pool={self.pool} says how tokens are read, and the inputs of {table.name} are features. Leave it out."
+            )
 
     def caveat(self, table: Table) -> str | None:
         """A sentence where the order of tokens decides answers and the model cannot see it."""
         return _caveat("mlp", self, table)
 
     def setup(self):
-        self.embedding = embedding_table(self, "embedding", self.vocab_size)
+        if self.vocab_size:
+            self.embedding = embedding_table(self, "embedding", self.vocab_size)
         self.layers = [self._layer(i) for i in range(self.num_layers)]
-        self.output = Linear(self.num_classes, self.init_scheme, self.width, gives_logits=True)
+        self.output = Linear(self.num_answers * self.num_classes, self.init_scheme, self.width, gives_logits=True)
 
     def _layer(self, number: int) -> nn.Module:
         if number == 0 and self.pool == "concat":
             return SideBySide(self.length, self.width, self.init_scheme, name="layer_0")
         return Linear(self.width, self.init_scheme, self.width, name=f"layer_{number}")
 
-    def __call__(self, tokens: Int[Array, "batch length"], *, train: bool = False) -> Float[Array, "batch 1 classes"]:
-        """The logits of tokens, ids below `vocab_size`: [batch, 1, classes]. `train` is without effect."""
-        read = pooled(self.embedding, tokens) if self.pool == "mean" else self.embedding[tokens]
+    def __call__(
+        self, inputs: Real[Array, "batch length"], *, train: bool = False
+    ) -> Float[Array, "batch answers classes"]:
+        """The logits of tokens, ids below `vocab_size`, or of features: [batch, answers, classes].
+
+        `train` is without effect.
+        """
+        if not self.vocab_size:
+            return self._answered(self.layers[0](inputs))
+        read = pooled(self.embedding, inputs) if self.pool == "mean" else self.embedding[inputs]
         return self._answered(self.layers[0](read))
 
     def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch 1 classes"]:
         """The logits of rows of a table, [batch, 1, classes], embeddings side by side: as `__call__`, to rounding."""
         return self._answered(self.layers[0].of_rows(self.embedding, prefixes, rows))
 
-    def _answered(self, h: Float[Array, "batch width"]) -> Float[Array, "batch 1 classes"]:
+    def _answered(self, h: Float[Array, "batch width"]) -> Float[Array, "batch answers classes"]:
         """The logits, of the first Linear's result."""
         activation = ACTIVATIONS[self.activation]
         for layer in self.layers[1:]:
             h = layer(activation(h))
-        return self.output(activation(h))[:, None]
+        return self.output(activation(h)).reshape(-1, self.num_answers, self.num_classes)
 
     def operations(self, rows: int, prefixes: Prefixes | None = None) -> int:
         """Floating-point operations of the matrix products of a forward pass over `rows` rows: 2 m n k for each."""
+        if not self.vocab_size:
+            inner, outputs = (self.num_layers - 1) * self.width, self.num_answers * self.num_classes
+            return 2 * rows * self.width * (self.length + inner + outputs)
         first = rows if self.pool == "mean" else _positions(self, rows, prefixes)
         return _operations(self, rows, first + rows * (self.num_layers - 1))
 
@@ -175,7 +195,7 @@ class ResNet(nn.Module):
         return _prefix_length(self)
 
     def check_table(self, table: Table) -> None:
-        """ConfigError if a row of `table` has several answers, for `grokjax.models.fitted`."""
+        """ConfigError unless a row of `table` is tokens with one answer, for `grokjax.models.fitted`."""
         check_one_answer("resnet", table)
 
     def caveat(self, table: Table) -> str | None:
@@ -228,7 +248,8 @@ def _operations(model: Mlp | ResNet, rows: int, vectors: int) -> int:
 
 def _caveat(kind: str, model: Mlp | ResNet, table: Table) -> str | None:
     """What a user should know who trains a model that reads the mean on a table in which order decides."""
-    highest = highest_unordered_accuracy(table) if model.pool == "mean" else 1.0
+    decides = model.pool == "mean" and not (table.has_features or table.has_targets)
+    highest = highest_unordered_accuracy(table) if decides else 1.0
     if highest == 1:
         return None
     return (

@@ -68,7 +68,8 @@ def curves(
             ax.set_yscale("log")
         ax.set_xlabel(clock)
         name = name_of(grid, f"{parts[0]}_{quantity}") if len(parts) == 1 else quantity.replace("_", " ")
-        ax.set_ylabel(f"{name} (nats)" if quantity.endswith("loss") else name)
+        nats = quantity.endswith("loss") and grid[names[0]].attrs.get("units", "nat") == "nat"
+        ax.set_ylabel(f"{name} (nats)" if nats else name)
         ax.set_title(title_of(grid, [axis]))
         if legend:
             _curve_legend(ax, grid, axis, parts)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Real
 
 from grokjax import metrics
 from grokjax.runs.program import Program
@@ -13,8 +13,8 @@ from grokjax.tasks.table import Prefixes, Table, find_prefixes
 class TableArrays(NamedTuple):
     """A table as a program reads it; see `Table`. `prefixes` are what rows share, None where nothing is gained."""
 
-    inputs: Int[Array, "examples length"]
-    labels: Int[Array, "examples answers"]
+    inputs: Real[Array, "examples length"]
+    labels: Real[Array, "examples answers"]
     prefixes: Prefixes | None
     pair: Int[Array, " examples"] | None
     part: Int[Array, " examples"] | None

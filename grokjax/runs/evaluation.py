@@ -70,7 +70,7 @@ def _seen_of_rows(program: Program, values: RunValues, table: TableArrays, state
         given = dict(logits=z, labels=labels, loss_dtype=program.loss_dtype)
         return dict(
             loss=losses.answer_losses(z, labels, program.loss, program.loss_dtype),
-            right=losses.correct(z, labels),
+            right=losses.correct(z, labels, values.target_tolerance),
             measured={name: metrics.of_each_row(name, metric, given) for name, metric in of_rows.items()},
         )
 

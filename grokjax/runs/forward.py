@@ -1,7 +1,7 @@
 """The logits of a run, in training and in evaluation."""
 
 import jax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from grokjax.models import call_arguments
 from grokjax.runs.arrays import TableArrays
@@ -15,7 +15,7 @@ def logits(
     values: RunValues,
     table: TableArrays,
     state: RunState,
-    inputs: Int[Array, "batch length"],
+    inputs: Real[Array, "batch length"],
     rows: Int[Array, " batch"] | None = None,
     counts: Bool[Array, " batch"] | None = None,
     dropout_key=None,
@@ -32,7 +32,7 @@ def logits(
     Args:
       program, values, table: of the run.
       state: whose parameters are used.
-      inputs: tokens.
+      inputs: tokens or features.
       rows: of the table that they are, if they are.
       counts: False for padding; needed in train mode.
       dropout_key: in train mode.
@@ -60,7 +60,7 @@ def _in_training(
     program: Program,
     values: RunValues,
     state: RunState,
-    inputs: Int[Array, "batch length"],
+    inputs: Real[Array, "batch length"],
     counts: Bool[Array, " batch"] | None,
     dropout_key,
 ) -> tuple[Float[Array, "batch answers classes"], dict]:
@@ -81,7 +81,7 @@ def _in_evaluation(
     table: TableArrays,
     state: RunState,
     params,
-    inputs: Int[Array, "batch length"],
+    inputs: Real[Array, "batch length"],
     rows: Int[Array, " batch"] | None,
 ) -> Float[Array, "batch answers classes"]:
     """The model's logits in eval mode with these parameters; rows of the table share what they can."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from grokjax.config import ConfigError, Model
 from grokjax.runs.arrays import TableArrays
@@ -37,7 +37,7 @@ def init_run(program: Program, values: RunValues, table: TableArrays) -> RunStat
 
 def init_rows(
     split_by: str, values: RunValues, table: TableArrays
-) -> tuple[Int[Array, " examples"], Int[Array, "examples answers"]]:
+) -> tuple[Int[Array, " examples"], Real[Array, "examples answers"]]:
     """The part of `init_run` that depends on the table alone: the rows in the split's order, and the labels."""
     key = stream_key(values, "split")
     parts = (table.part, values.part_rows) if len(values.part_rows) > 1 else ()
@@ -45,7 +45,9 @@ def init_rows(
     return order, run_labels(values, table, order)
 
 
-def run_labels(values: RunValues, table: TableArrays, order: Int[Array, " examples"]) -> Int[Array, "examples answers"]:
+def run_labels(
+    values: RunValues, table: TableArrays, order: Int[Array, " examples"]
+) -> Real[Array, "examples answers"]:
     """The labels as one run sees them: random ones drawn, outliers put in."""
     random_key, outlier_key = jax.random.split(stream_key(values, "label"))
     labels = table.labels
@@ -54,7 +56,7 @@ def run_labels(values: RunValues, table: TableArrays, order: Int[Array, " exampl
     return splits.with_outliers(outlier_key, labels, order, values.num_train, values.outliers)
 
 
-def init_variables(model: Model, precision: str, seed: Int[Any, ""], inputs: Int[Any, "1 length"]) -> dict[str, Any]:
+def init_variables(model: Model, precision: str, seed: Int[Any, ""], inputs: Real[Any, "1 length"]) -> dict[str, Any]:
     """The part of `init_run` that depends on the model alone: its parameters, and what else it holds."""
     with jax.default_matmul_precision(precision):
         return model.init(seed_key(seed, "init"), inputs)

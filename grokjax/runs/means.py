@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Real
 
 from grokjax import losses, metrics
 from grokjax.runs.program import Program
@@ -24,8 +24,9 @@ def averaged(
     gradient,
     mean_loss: Float[Array, ""],
     z: Float[Array, "batch answers classes"],
-    labels: Int[Array, "batch answers"],
+    labels: Real[Array, "batch answers"],
     weights: Float[Array, " batch"],
+    tolerance: Float[Any, ""],
 ) -> dict[str, Any]:
     """The running means with one step more: of gradients over steps, of losses and accuracies over rows.
 
@@ -36,6 +37,7 @@ def averaged(
       z: its logits.
       labels: its labels.
       weights: 0.0 for padding.
+      tolerance: within which a prediction of a target is right.
     """
     if not means:
         return means
@@ -48,7 +50,7 @@ def averaged(
     if "batch_loss" in means:
         new["batch_loss"] = mean_loss, share / new["batches"]
     if "batch_accuracy" in means:
-        right = losses.row_accuracy(losses.correct(z, labels), labels)
+        right = losses.row_accuracy(losses.correct(z, labels, tolerance), labels)
         new["batch_accuracy"] = losses.weighted_mean(right, weights), share / new["batches"]
 
     def moved(name, mean):

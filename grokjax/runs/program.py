@@ -89,7 +89,7 @@ class Program:
 
 
 def _check_fit(config: Config, table: Table, model: Model, chosen: tuple[metrics.Metric, ...]) -> None:
-    """ConfigError for dropout or tensors that a model does not have, or a metric or a split that a table does not."""
+    """ConfigError for dropout or tensors that a model lacks, or a loss, metric or split that a table does not suit."""
     if config.dropout and "dropout" not in call_arguments(type(model)):
         raise ConfigError(
             f"dropout={config.dropout} has no place in the model {type(model).__name__}, whose __call__ takes "
@@ -97,6 +97,7 @@ def _check_fit(config: Config, table: Table, model: Model, chosen: tuple[metrics
         )
     if isinstance(config.optimizer, optimizers.Optimizer) and config.optimizer.group:
         _check_group(config.optimizer.group, model, table)
+    losses.check_table(config.loss, table)
     metrics.check_table(chosen, table)
     if config.split_by == "pair" and table.pair is None:
         raise ConfigError(f"split_by=pair needs rows that are pairs, and {table.name} has none. Try --split_by=row.")
@@ -104,7 +105,7 @@ def _check_fit(config: Config, table: Table, model: Model, chosen: tuple[metrics
 
 def _check_group(group: str, model: Model, table: Table) -> None:
     """ConfigError for a group with a pattern that names no tensor of the model."""
-    shapes = parameter_shapes(model, table.inputs.shape[1])
+    shapes = parameter_shapes(model, table.inputs.shape[1], table.inputs.dtype)
     if wrong := optimizers.unmatched(shapes, group):
         raise ConfigError(
             f"group={group} has the pattern {wrong[0]!r}, which names none of the tensors of {type(model).__name__}: "

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Real
 
 
 class RunState(NamedTuple):
@@ -14,7 +14,7 @@ class RunState(NamedTuple):
       optimizer: the optimizer's state.
       initial: the parameters before the first step, where something needs them; else None.
       order: [examples] int32, the rows of the table, training rows first.
-      labels: [examples, answers] int32, of the table's rows as this run sees them.
+      labels: [examples, answers], of the table's rows as this run sees them.
       means: over the steps since the last evaluation, what the metrics need; mostly nothing.
       step: updates done, int32.
     """
@@ -24,6 +24,6 @@ class RunState(NamedTuple):
     optimizer: Any
     initial: Any
     order: Int[Array, " examples"]
-    labels: Int[Array, "examples answers"]
+    labels: Real[Array, "examples answers"]
     means: dict[str, Any]
     step: Int[Array, ""]

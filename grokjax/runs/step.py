@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from grokjax import losses, optimizers
 from grokjax.runs.arrays import TableArrays
@@ -18,10 +18,10 @@ from grokjax.tasks import splits
 
 
 class Batch(NamedTuple):
-    """What one step trains on: tokens and labels, False for padding, rows of the table if it is of one."""
+    """What one step trains on: inputs and labels, False for padding, rows of the table if it is of one."""
 
-    inputs: Int[Array, "batch length"]
-    labels: Int[Array, "batch answers"]
+    inputs: Real[Array, "batch length"]
+    labels: Real[Array, "batch answers"]
     counts: Bool[Array, " batch"]
     rows: Int[Array, " batch"] | None
 
@@ -64,7 +64,7 @@ def train_step(program: Program, values: RunValues, table: TableArrays, state: R
         params=optimizers.apply(state.params, updates),
         variables=variables,
         optimizer=optimizer,
-        means=averaged(state.means, gradient, mean_loss, z, batch.labels, weights),
+        means=averaged(state.means, gradient, mean_loss, z, batch.labels, weights, values.target_tolerance),
         step=state.step + 1,
     )
 

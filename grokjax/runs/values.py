@@ -18,7 +18,7 @@ class RunValues(NamedTuple):
       num_train: rows that train, int32.
       part_rows: [parts] the same of each part of the task, int32.
       outliers: training rows with another's answer, int32.
-      dropout, weight_noise, init_scale, output_scale: float32.
+      dropout, weight_noise, init_scale, output_scale, target_tolerance: float32.
       hyper: the optimizer's hyperparameters by name, float32.
     """
 
@@ -30,6 +30,7 @@ class RunValues(NamedTuple):
     weight_noise: Float[Any, ""]
     init_scale: Float[Any, ""]
     output_scale: Float[Any, ""]
+    target_tolerance: Float[Any, ""]
     hyper: dict[str, Float[Any, ""]]
 
     @classmethod
@@ -45,6 +46,7 @@ class RunValues(NamedTuple):
             weight_noise=as_float(config.weight_noise),
             init_scale=as_float(config.init_scale),
             output_scale=as_float(config.output_scale),
+            target_tolerance=as_float(config.target_tolerance),
             hyper={name: as_float(value) for name, value in run_part(config.optimizer).items()},
         )
 

@@ -32,7 +32,7 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
       records: of the runs that have ended or are under way, by run id.
 
     Returns:
-      arrays by name as `grokjax.results` describes them, and {"dims", "coords", "long_name"}.
+      arrays by name as `grokjax.results` describes them, and {"dims", "coords", "long_name", perhaps "units"}.
     """
     steps = np.unique(np.concatenate([[0], *(record.steps for record in records.values())])).astype(np.int64)
     named = {n: (axis.names[0], v) for axis in grid.axes for n, v in zip(axis.names, axis.labels, strict=True)}
@@ -42,7 +42,10 @@ def to_arrays(grid: Grid, runs: Sequence[Run], records: Mapping[str, Record]) ->
     dims = {"step": ["step"]} | {name: [dim] for name, (dim, _) in named.items()}
     dims |= {name: [*grid.dims, "step"] for name in curves} | {name: list(grid.dims) for name in scalars}
     arrays = coords | curves | scalars
-    return arrays, {"dims": dims, "coords": list(coords), "long_name": _long_names(runs, arrays)}
+    labels = {"dims": dims, "coords": list(coords), "long_name": _long_names(runs, arrays)}
+    if any(run.config.loss == "mse" for run in runs):
+        labels["units"] = {f"{part}_loss": "1" for part in ("train", "val")}  # otherwise nats
+    return arrays, labels
 
 
 def _curves(

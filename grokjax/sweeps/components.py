@@ -6,12 +6,12 @@ import importlib.util
 import inspect
 from pathlib import Path
 
+from grokjax import tasks
 from grokjax.config import ConfigError, check_component, own_name, settings, unknown_name
 from grokjax.models import MODELS
 from grokjax.optimizers import OPTIMIZERS, Custom
-from grokjax.tasks import TASKS
 
-COMPONENTS = {"task": TASKS, "model": MODELS, "optimizer": OPTIMIZERS}
+COMPONENTS = {"task": tasks.TASKS, "model": MODELS, "optimizer": OPTIMIZERS}
 """The parts of a configuration that are objects, and their kinds by name."""
 
 
@@ -20,13 +20,16 @@ def component(which: str, name: str):
 
     Args:
       which: 'task', 'model' or 'optimizer'.
-      name: one of ours, or 'file.py:name' of an object or of what makes it when called without arguments.
+      name: one of ours, or 'file.py:name' of an object or of what makes it when called without arguments; of a task
+        also 'file.npz', its table.
 
     Raises:
       ConfigError: naming the known ones, or what is wrong with the file.
     """
     if ".py:" in name:
         return from_file(which, name)
+    if which == "task" and name.endswith(".npz"):
+        return tasks.from_file(name)
     if name.endswith(".py"):
         raise ConfigError(f"{which}={name} names a file and nothing in it. Try --{which}={name}:make_{which}.")
     name = own_name(name, COMPONENTS[which])

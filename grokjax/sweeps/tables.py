@@ -7,7 +7,7 @@ from grokjax.sweeps import devices
 from grokjax.tasks.table import Table
 
 COPIES = 8
-"""How often a table's int32 inputs are held while it is built and its prefixes are found, generously."""
+"""How often a table's inputs, of four bytes each, are held while it is built and its prefixes are found, generously."""
 
 
 class Tables:

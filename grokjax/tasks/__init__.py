@@ -1,14 +1,15 @@
-"""What is learned: full tables of examples, how they are written as tokens, split and batched.
+"""What is learned: full tables of examples, tokens or features, and how they are split and batched.
 
 What a task must have, and what it may have, is `grokjax.config.Task` and the contracts after it.
 """
 
-from grokjax.tasks.custom import FunctionTask, TableTask, from_function, from_table
+from grokjax.tasks.custom import FunctionTask, TableTask, from_file, from_function, from_table
 from grokjax.tasks.digits import Digits
 from grokjax.tasks.mixture import Mixture
 from grokjax.tasks.modular import Modular
 from grokjax.tasks.parity import SparseParity
 from grokjax.tasks.permutations import Permutations
+from grokjax.tasks.regression import Polynomial, Teacher
 from grokjax.tasks.sequences import RepeatedSubsequence, SkipTrigram
 from grokjax.tasks.table import Prefixes, Table, find_prefixes
 
@@ -19,13 +20,16 @@ __all__ = [
     "Mixture",
     "Modular",
     "Permutations",
+    "Polynomial",
     "Prefixes",
     "RepeatedSubsequence",
     "SkipTrigram",
     "SparseParity",
     "Table",
     "TableTask",
+    "Teacher",
     "find_prefixes",
+    "from_file",
     "from_function",
     "from_table",
     "modular",
@@ -40,6 +44,8 @@ TASKS = {
     "repeated": RepeatedSubsequence,
     "skip_trigram": SkipTrigram,
     "sparse_parity": SparseParity,
+    "teacher": Teacher,
+    "polynomial": Polynomial,
 }
 """Tasks by the name the command line uses."""
 

@@ -1,9 +1,12 @@
-"""Tasks of your own: from a function of residues, or from a table of inputs and labels."""
+"""Tasks of your own: from a function of residues, or from a table of inputs and labels, given or in a file."""
 
 import dataclasses
 import functools
 import inspect
+import os
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -231,7 +234,7 @@ class TableTask:
 
     @property
     def length(self) -> int:
-        """Tokens in a row."""
+        """Tokens or features in a row."""
         return self.given.inputs.shape[1]
 
     def table(self) -> Table:
@@ -249,15 +252,17 @@ def from_table(
     answer_positions: Any = None,
     pair: Any = None,
 ) -> TableTask:
-    """A task from a table of your own.
+    """A task from a table of your own. What an array holds follows from its dtype.
 
     Args:
-      inputs: [examples, length] whole numbers, token ids. Inputs that are measured, such as pixels, are not supported.
-      labels: [examples] or [examples, answers] whole numbers, classes; -1 where an answer is not scored.
+      inputs: [examples, length] whole numbers, token ids; or [examples, features] floats, such as pixels.
+      labels: [examples] or [examples, answers] whole numbers, classes, -1 where an answer is not scored; or floats, the
+        targets of a regression. Floats are kept as float32, and must be finite.
       name: how messages and figures call the task.
-      vocab_size: token ids; default: the largest in the inputs plus 1.
-      num_classes: default: the larger of `vocab_size` and the largest label plus 1.
-      answer_positions: the input position at which each answer is read, rising; default: the last ones.
+      vocab_size: token ids; default: the largest in the inputs plus 1. Features have none.
+      num_classes: default: the larger of `vocab_size` and the largest label plus 1. Targets have none.
+      answer_positions: the input position at which each answer is read, rising; default: the last ones. Features have
+        none.
       pair: [examples] whole numbers, the same for rows with the same operands in some order; default: unknown.
 
     Returns:
@@ -266,44 +271,114 @@ def from_table(
     Raises:
       ConfigError: for arrays that do not fit each other or their ranges.
     """
-    inputs = _whole(inputs, "inputs", (2,), "[examples, length]")
-    labels = _whole(labels, "labels", (1, 2), "[examples] or [examples, answers]")
+    inputs = _numbers(inputs, "inputs", (2,), "[examples, length]")
+    labels = _numbers(labels, "labels", (1, 2), "[examples] or [examples, answers]")
     labels = labels[:, None] if labels.ndim == 1 else labels
     if len(labels) != len(inputs):
         raise ConfigError(f"labels has {len(labels)} rows and inputs has {len(inputs)}. They must have as many.")
     if len(inputs) < 2:
         raise ConfigError(f"inputs has {len(inputs)} rows. It must have at least 2, one to train and one to validate.")
-    vocab_size = _checked_range(inputs, "inputs", 0, "vocab_size", vocab_size, int(inputs.max()) + 1)
-    default = max(vocab_size, int(labels.max()) + 1)
-    num_classes = _checked_range(labels, "labels", -1, "num_classes", num_classes, default)
-    if (unscored := (labels < 0).all(axis=1)).any():
-        raise ConfigError(f"labels is -1 in all of row {int(np.argmax(unscored))}. Leave out rows that are not scored.")
-    positions = _positions(answer_positions, labels.shape[1], inputs.shape[1])
+    if inputs.dtype == np.float32:
+        _check_absent("inputs are features", vocab_size=vocab_size, answer_positions=answer_positions)
+        vocab_size, positions = 0, ()
+    else:
+        vocab_size = _checked_range(inputs, "inputs", 0, "vocab_size", vocab_size, int(inputs.max()) + 1)
+        positions = _positions(answer_positions, labels.shape[1], inputs.shape[1])
+    if labels.dtype == np.float32:
+        _check_absent("labels are targets", num_classes=num_classes)
+        num_classes = 1
+    else:
+        default = max(vocab_size, int(labels.max()) + 1)
+        num_classes = _checked_range(labels, "labels", -1, "num_classes", num_classes, default)
+        if (unscored := (labels < 0).all(axis=1)).any():
+            row = int(np.argmax(unscored))
+            raise ConfigError(f"labels is -1 in all of row {row}. Leave out rows that are not scored.")
     if pair is not None:
         pair = _whole(pair, "pair", (1,), "[examples]")
         if len(pair) != len(inputs):
             raise ConfigError(f"pair has {len(pair)} rows and inputs has {len(inputs)}. They must have as many.")
         pair = np.unique(pair, return_inverse=True)[1].astype(np.int32)
-    as_int32 = (array.astype(np.int32) for array in (inputs, labels))
-    return TableTask(Table(*as_int32, positions, vocab_size, num_classes, name, pair=pair))
+    kept = (array if array.dtype == np.float32 else array.astype(np.int32) for array in (inputs, labels))
+    return TableTask(Table(*kept, positions, vocab_size, num_classes, name, pair=pair))
+
+
+def from_file(path: str | os.PathLike) -> TableTask:
+    """A task from a table in a file, as `numpy.savez("mine.npz", inputs=..., labels=...)` writes it.
+
+    On the command line: `--task=mine.npz`.
+
+    Args:
+      path: of an .npz with the arrays `inputs` and `labels`, and perhaps others of what `from_table` takes, under
+        their names. The task's name is by default that of the file.
+
+    Raises:
+      ConfigError: for a file that holds no table, or as `from_table`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            given = {name: file[name] for name in file.files}
+    except (OSError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ConfigError(f"{path} cannot be read as a table ({reason}). {_SAVE}") from None
+    known = tuple(inspect.signature(from_table).parameters)
+    if missing := [name for name in ("inputs", "labels") if name not in given]:
+        raise ConfigError(f"{path} holds {', '.join(given) or 'nothing'}, and no {' and no '.join(missing)}. {_SAVE}")
+    if unknown := [name for name in given if name not in known]:
+        raise ConfigError(f"{path} holds {unknown[0]}, which is no part of a table. It may hold {', '.join(known)}.")
+    plain = {name: array if array.ndim else array[()] for name, array in given.items()}
+    return from_table(**plain | {"name": str(plain.get("name", Path(path).stem))})
+
+
+_SAVE = "Save one by numpy.savez('mine.npz', inputs=inputs, labels=labels)."
+
+
+def _check_absent(reason: str, **given) -> None:
+    """ConfigError for an argument that has no meaning for such a table."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{name} has no meaning where the {reason}. Leave it out.")
+
+
+def _numbers(values, what: str, ranks: tuple[int, ...], shape: str) -> np.ndarray:
+    """`values` as an array of whole numbers, or of finite float32, of one of these ranks, not empty."""
+    array = _array(values, what, ranks, shape)
+    if not np.issubdtype(array.dtype, np.floating):
+        return _checked_whole(array, what)
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        place = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
+        raise ConfigError(f"{what} holds {array[tuple(place)]} at {place}. Its numbers must be finite in float32.")
+    return array
 
 
 def _whole(values, what: str, ranks: tuple[int, ...], shape: str) -> np.ndarray:
     """`values` as an array of whole numbers of one of these ranks, not empty."""
+    return _checked_whole(_array(values, what, ranks, shape), what)
+
+
+def _array(values, what: str, ranks: tuple[int, ...], shape: str) -> np.ndarray:
+    """`values` as an array of one of these ranks, not empty."""
     try:
         array = np.asarray(values)
     except ValueError:
         raise ConfigError(f"{what} has rows of different lengths. It must be {shape}.") from None
     if array.ndim not in ranks or array.size == 0:
-        raise ConfigError(f"{what} has the shape {list(array.shape)}. It must be {shape}, and not be empty.")
+        flat = f" Try {what}.reshape(len({what}), -1)." if array.ndim > max(ranks) and array.size else ""
+        raise ConfigError(f"{what} has the shape {list(array.shape)}. It must be {shape}, and not be empty.{flat}")
+    return array
+
+
+def _checked_whole(array: np.ndarray, what: str) -> np.ndarray:
+    """The array; ConfigError unless it holds whole numbers."""
     if not np.issubdtype(array.dtype, np.integer):
         raise ConfigError(f"{what} has the dtype {array.dtype}. {_dtype_hint(array, what)}")
     return array
 
 
 MEANINGS = {
-    "inputs": "token ids; measured inputs, such as pixels, are not supported yet",
-    "labels": "classes; targets of a regression are not supported yet",
+    "inputs": "token ids, or floats, features",
+    "labels": "classes, or floats, targets",
     "pair": "one per unordered pair",
     "answer_positions": "positions in a row",
 }

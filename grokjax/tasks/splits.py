@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, UInt
+from jaxtyping import Array, Bool, Float, Int, Key, Real, UInt
 
 SHUFFLE_ROUNDS = 32
 UNROLLED_ROUNDS = 4
@@ -166,11 +166,11 @@ def random_labels(
 
 def with_outliers(
     key: Key[Array, ""],
-    labels: Int[Any, "examples answers"],
+    labels: Real[Any, "examples answers"],
     order: Int[Array, " examples"],
     num_train: Int[Array, ""],
     num_outliers: Int[Array, ""],
-) -> Int[Array, "examples answers"]:
+) -> Real[Array, "examples answers"]:
     """The labels, with those of some training rows replaced by those of other training rows.
 
         rank the training rows at random: as many as there are outliers, of the lowest ranks, are replaced
@@ -204,14 +204,15 @@ def with_outliers(
     return labels.at[order].set(jnp.where(replaced[:, None], labels[order[donor]], labels[order]))
 
 
-def _stretches(answer: Int[Array, " examples"], trains: Bool[Array, " examples"]):
+def _stretches(answer: Real[Array, " examples"], trains: Bool[Array, " examples"]):
     """Training rows sorted by answer.
 
     Returns:
       [examples] int32 places, training rows first and sorted; and for each row the first place of the stretch of its
       answer, and the place after its last.
     """
-    sortable = jnp.where(trains, answer, jnp.iinfo(jnp.int32).max)
+    last = jnp.inf if jnp.issubdtype(answer.dtype, jnp.floating) else jnp.iinfo(jnp.int32).max
+    sortable = jnp.where(trains, answer, last)
     by_answer = jnp.argsort(sortable, stable=True)
     low, high = (jnp.searchsorted(sortable[by_answer], answer, side).astype(jnp.int32) for side in ("left", "right"))
     return by_answer, low, high

@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Real
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -14,11 +14,13 @@ class Table:
     """Every example of a task, in order.
 
     Attributes:
-      inputs: [examples, length] int32, token ids below `vocab_size`.
-      labels: [examples, answers] int32, classes below `num_classes`; -1 where an answer is not scored in that row.
-      answer_positions: the input position whose output is scored against each label, increasing.
-      vocab_size: number of token ids.
-      num_classes: number of output classes.
+      inputs: [examples, length] int32, token ids below `vocab_size`; or float32, features.
+      labels: [examples, answers] int32, classes below `num_classes`; -1 where an answer is not scored in that row. Or
+        float32, targets: real numbers, all of them scored.
+      answer_positions: the input position whose output is scored against each label, increasing; empty where the
+        inputs are features, which have no positions.
+      vocab_size: number of token ids; 0 where the inputs are features.
+      num_classes: number of output classes; 1 where the labels are targets: the output itself.
       name: how messages and figures call the task, e.g. 'x+y mod 97'.
       pair: [examples] int32, one number per set of rows that have the same operands in some order; None where a
         task has no such rows.
@@ -34,8 +36,8 @@ class Table:
     Two tables are equal when their contents are.
     """
 
-    inputs: Int[np.ndarray, "examples length"]
-    labels: Int[np.ndarray, "examples answers"]
+    inputs: Real[np.ndarray, "examples length"]
+    labels: Real[np.ndarray, "examples answers"]
     answer_positions: tuple[int, ...]
     vocab_size: int
     num_classes: int
@@ -52,6 +54,21 @@ class Table:
     def num_examples(self) -> int:
         """Rows of the table."""
         return len(self.inputs)
+
+    @property
+    def num_answers(self) -> int:
+        """Labels of a row."""
+        return self.labels.shape[1]
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the inputs are features and not token ids."""
+        return np.issubdtype(self.inputs.dtype, np.floating)
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether the labels are targets and not classes."""
+        return np.issubdtype(self.labels.dtype, np.floating)
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -99,6 +99,7 @@ STATES = {
     ),
     "a window of gradients": dict(optimizer=gj.optimizers.AdamW(grokfast="ma", gradient_noise=0.1)),
     "no optimizer state": dict(optimizer=gj.optimizers.Sgd()),
+    "real targets": dict(task=gj.tasks.Teacher(features=3, examples=70), loss="mse", outliers=2),
 }
 
 

@@ -171,9 +171,15 @@ TASK_CASES = {
     "sparse parity without end": dict(
         task="sparse_parity", bits=8, parity_bits=1, examples=60, batch_rule="stream", batch_size=32
     ),
+    "teacher": dict(task="teacher", features=4, examples=60, loss="mse"),
+    "polynomial without end": dict(
+        task="polynomial", features=3, examples=60, loss="mse", batch_rule="stream", batch_size=32
+    ),
 }
 
+FEATURES = ("teacher", "polynomial")
 NEEDS_ORDER = {n for n, told in TASK_CASES.items() if told["task"] not in ("modular", "permutations", "mixture")}
+NEEDS_ORDER -= {n for n, told in TASK_CASES.items() if told["task"] in FEATURES}
 NEEDS_ORDER |= {"Power et al.'s tokens"}
 """Tasks of several answers, or that the mean of a row's embeddings does not solve."""
 
@@ -199,7 +205,7 @@ def tiny_rows(told):
     """Training rows, counted from the arguments."""
     if told["task"] == "mixture":
         return told["train_rows"] + told["second_rows"]
-    drawn = dict.fromkeys(("digits", "repeated", "skip_trigram", "sparse_parity"), 60)
+    drawn = dict.fromkeys(("digits", "repeated", "skip_trigram", "sparse_parity", *FEATURES), 60)
     rows = ({"permutations": 36} | drawn).get(told["task"], 49)
     rows = 84 if told.get("operands") == 3 else rows  # 7 * 8 * 9 / 6 multisets of three of seven
     return told.get("train_rows") or int(rows * told.get("train_fraction", 0.5))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from grokjax.config import ConfigError
 from grokjax.source import source_hash
-from grokjax.tasks import Modular, from_function, from_table
+from grokjax.sweeps.components import component
+from grokjax.tasks import Modular, from_file, from_function, from_table
 
 
 @pytest.mark.parametrize("tokens", ["a o b =", "a b =", "a b", "<eos> a o b = c <eos>"])
@@ -206,30 +207,35 @@ BAD_TABLES = {
     "ragged": (dict(inputs=[[1], [2, 3]]), "inputs has rows of different lengths. It must be [examples, length]."),
     "empty": (dict(inputs=np.zeros((0, 2), int)), "inputs has the shape [0, 2]."),
     "deep labels": (dict(labels=np.zeros((3, 1, 1), int)), "labels has the shape [3, 1, 1]. It must be [examples] or"),
-    "floats": (
-        dict(inputs=[[0.0, 1.0]] * 3),
-        "inputs has the dtype float64. It must hold whole numbers; try inputs.astype(int).",
+    "images": (
+        dict(inputs=np.zeros((3, 2, 2))),
+        "inputs has the shape [3, 2, 2]. It must be [examples, length], and not be empty. Try inputs.reshape(",
     ),
     "text": (
         dict(labels=["a", "b", "c"]),
-        "labels has the dtype <U1. It must hold whole numbers, classes; targets of ",
+        "labels has the dtype <U1. It must hold whole numbers, classes, or floats, targets.",
     ),
     "digits as text": (
         dict(labels=["0", "1", "2"]),
         "labels has the dtype <U1. It must hold whole numbers; try labels.",
     ),
-    "images": (
-        dict(inputs=np.arange(6).reshape(3, 2) / 255),
-        "inputs has the dtype float64. It must hold whole numbers, token ids; measured inputs, such as pixels, are not "
-        "supported yet.",
-    ),
-    "targets": (
-        dict(labels=[0.5, 1.0, 2.0]),
-        "labels has the dtype float64. It must hold whole numbers, classes; targets of a regression are not supported",
-    ),
     "infinite": (
-        dict(inputs=[[np.inf, 1.0]] * 3),
-        "inputs has the dtype float64. It must hold whole numbers, token ids",
+        dict(inputs=[[0.0, np.inf]] * 3),
+        "inputs holds inf at [0, 1]. Its numbers must be finite in float32.",
+    ),
+    "no number": (dict(labels=[0.0, np.nan, 1.0]), "labels holds nan at [1]. Its numbers must be finite in float32."),
+    "too large": (dict(labels=[0.0, 1e300, 1.0]), "labels holds inf at [1]. Its numbers must be finite in float32."),
+    "vocabulary of features": (
+        dict(inputs=np.zeros((3, 2)), vocab_size=3),
+        "vocab_size has no meaning where the inputs are features. Leave it out.",
+    ),
+    "positions of features": (
+        dict(inputs=np.zeros((3, 2)), answer_positions=[0]),
+        "answer_positions has no meaning where the inputs are features. Leave it out.",
+    ),
+    "classes of targets": (
+        dict(labels=np.zeros(3), num_classes=3),
+        "num_classes has no meaning where the labels are targets. Leave it out.",
     ),
     "complex": (dict(inputs=[[1j, 1.0]] * 3), "inputs has the dtype complex128. It must hold whole numbers, token ids"),
     "objects": (dict(inputs=[[None, 1]] * 3), "inputs has the dtype object. It must hold whole numbers, token ids"),
@@ -261,7 +267,7 @@ BAD_TABLES = {
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.one_of(st.floats(), st.integers(0, 300).map(float), st.text(max_size=2)), min_size=4, max_size=4))
+@given(st.lists(st.one_of(st.integers(0, 300).map(str), st.text("01.a ", max_size=2)), min_size=4, max_size=4))
 def test_a_conversion_is_advised_only_where_it_loses_nothing(values):
     inputs = np.array(values).reshape(2, 2)
     with pytest.raises(ConfigError) as error:
@@ -271,10 +277,59 @@ def test_a_conversion_is_advised_only_where_it_loses_nothing(values):
 
 
 def test_the_advice_to_convert_works():
-    inputs = np.array(INPUTS, float)
+    inputs = np.array(INPUTS, str)
     with pytest.raises(ConfigError, match=r"try inputs\.astype\(int\)"):
         from_table(inputs, LABELS)
     assert from_table(inputs.astype(int), LABELS) == from_table(INPUTS, LABELS)
+
+
+def test_floats_are_features_and_targets():
+    pixels = np.arange(6).reshape(3, 2) / 255
+    table = from_table(pixels, LABELS, pair=[0, 1, 0]).table()
+    assert table.has_features and not table.has_targets and table.inputs.dtype == np.float32
+    np.testing.assert_allclose(table.inputs, pixels, rtol=1e-7)
+    assert (table.vocab_size, table.num_classes, table.answer_positions, table.num_answers) == (0, 3, (), 1)
+    assert from_table(pixels, LABELS, num_classes=10).table().num_classes == 10
+    table = from_table(pixels.astype(np.float16), [[0.5, -1.0], [1.0, 2.0], [0.0, 3.0]]).table()
+    assert table.has_targets and table.labels.tolist() == [[0.5, -1.0], [1.0, 2.0], [0.0, 3.0]]
+    assert (table.num_classes, table.num_answers) == (1, 2)
+    table = from_table(INPUTS, [0.5, 1.0, 2.0]).table()
+    assert not table.has_features and table.has_targets and table.answer_positions == (1,)
+    assert from_table(pixels, LABELS) == from_table(pixels.astype(np.float32), LABELS)
+    assert from_table(pixels, LABELS) != from_table(-pixels, LABELS) != from_table(pixels, np.array(LABELS) * 1.0)
+
+
+def test_a_table_comes_from_a_file(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, inputs=INPUTS, labels=LABELS, vocab_size=7)
+    assert from_file(path) == from_table(INPUTS, LABELS, vocab_size=7) and from_file(path).name == "mine"
+    np.savez(path, inputs=np.array(INPUTS, float), labels=[0.5, 1.0, 2.0], name="other")
+    assert from_file(path) == from_table(np.array(INPUTS, float), [0.5, 1.0, 2.0]) and from_file(path).name == "other"
+    assert component("task", str(path)) == from_file(path)
+
+
+BAD_FILES = {
+    "absent": (None, "cannot be read as a table (FileNotFoundError"),
+    "no zip": (b"inputs", "cannot be read as a table ("),
+    "no labels": (dict(inputs=INPUTS, label=LABELS), "holds inputs, label, and no labels. Save one by numpy.savez("),
+    "more": (
+        dict(inputs=INPUTS, labels=LABELS, x_test=LABELS),
+        "holds x_test, which is no part of a table. It may hold",
+    ),
+    "objects": (dict(inputs=np.array([None, 1]), labels=LABELS), "cannot be read as a table (ValueError"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_holds_no_table_is_refused(tmp_path, case):
+    path, (content, message) = tmp_path / "mine.npz", BAD_FILES[case]
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        np.savez(path, **content)
+    with pytest.raises(ConfigError) as error:
+        from_file(path)
+    assert str(error.value).startswith(f"{path} {message}") and len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)
