@@ -33,6 +33,8 @@ def test_the_examples_of_own_parts_train(monkeypatch):
     short = 'batch_size=16, steps=4, eval_at="every:2")'
     tiny = {"59": "7", "60": "8", "64": "8", "[32, 8]": "[4, 8]", "range(10)": "[0]", "10_000": "200"}
     tiny |= {'{"norm": my_norm})': '{"norm": my_norm}, ' + short, "loss=focal)": "loss=focal, " + short}
+    tiny |= {"images / 16, digits": "images[:40] / 16, digits[:40]", "train_rows=200": "train_rows=20"}
+    tiny |= {"20_000": "4", "log:150": "every:2", "range(3)": "[0]"}
     for words, small in tiny.items():
         assert words in code
         code = code.replace(words, small)
@@ -42,5 +44,6 @@ def test_the_examples_of_own_parts_train(monkeypatch):
     assert [dict(grid.sizes) for grid in grids] == [
         {"lamb": 3, "width": 2, "seed": 1, "step": 3},
         {"learning_rate": 2, "strength": 2, "step": 3},
+        {"init_scale": 2, "seed": 1, "step": 3},
     ]
     assert all((grid.status == "finished").all() and grid.train_loss.notnull().all() for grid in grids)

@@ -7,6 +7,7 @@ import inspect
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from grokjax.config import ChoosyModel, ConfigError, nnx_advice, offers
 from grokjax.tasks.table import Table
