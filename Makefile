@@ -14,7 +14,7 @@ test: lint ## every test
 	$(BIN)/python -m pytest -n 2
 
 figures: $(VENV)/demo.stamp ## every figure, REPORT.md and the studies' pages, from the reference results, without training
-	$(BIN)/grokjax report --folder=results/reference --draw --readme=README.md
+	$(BIN)/grokjax report --folder=results/reference --draw --out=REPORT.md --pages=docs/studies --readme=README.md
 
 docs: $(VENV)/docs.stamp ## the API reference, from docstrings: site/index.html
 	$(BIN)/pdoc --docformat google --output-directory site grokjax $(API:%=grokjax.%)

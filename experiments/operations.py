@@ -3,11 +3,11 @@
     python experiments/operations.py [STUDY ...]
 
 Counted are the matrix products of all training steps, as `--dry_run` counts them, had no run ended early and, where a
-preset bisects an axis, the whole grid. Run it after a preset has been added or changed. `--help` and the pages of the
-studies turn the numbers into hours.
+preset bisects an axis, the whole grid. Run it after a preset has been added or changed. `grokjax run STUDY/NAME --help`
+and the pages of the studies turn the numbers into hours.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,4 +43,9 @@ def main(studies: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or catalogue.studies())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="default: all")
+    studies = parser.parse_args().studies or catalogue.studies()
+    if wrong := set(studies) - set(catalogue.studies()):
+        parser.error(f"There is no study {min(wrong)}. Known: {', '.join(catalogue.studies())}.")
+    main(studies)

@@ -59,6 +59,12 @@ def experiments() -> Mapping[str, str]:
     return found
 
 
+def is_module(name: str) -> bool:
+    """Whether a study has a module of this name, such as 'pku/common', an experiment or not."""
+    study, _, short = name.partition("/")
+    return study in _folders() and short.isidentifier() and (_folders()[study] / f"{short}.py").exists()
+
+
 def title(experiment: str) -> str:
     """The first line of an experiment's docstring."""
     return experiments()[experiment].splitlines()[0].rstrip(".")

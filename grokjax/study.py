@@ -262,8 +262,15 @@ class Experiment:
 
 
 def find(name: str) -> Experiment:
-    """The experiment of this name; ConfigError naming close ones if there is none."""
+    """The experiment of this name; ConfigError naming close ones if there is none, or for a module that has another."""
     known = catalogue.experiments()
     if name not in known:
+        if catalogue.is_module(name):
+            raise ConfigError(f"experiments/{name}.py has no EXPERIMENT. CONTRIBUTING.md says what that holds.")
         raise unknown_name("experiment", name, known)
-    return importlib.import_module(f"grokjax.experiments.{name.replace('/', '.')}").EXPERIMENT
+    experiment = importlib.import_module(f"grokjax.experiments.{name.replace('/', '.')}").EXPERIMENT
+    if experiment.name != name:
+        raise ConfigError(
+            f"experiments/{name}.py calls its experiment {experiment.name!r}. Call it {name!r}, as its file."
+        )
+    return experiment

@@ -120,7 +120,7 @@ def test_an_installed_wheel_runs_draws_judges_and_lists_away_from_a_clone(tmp_pa
     assert "figures/demo/quickstart-quick.png" in grokjax("draw", "demo/quickstart")
     assert "pku: of 20 claims 20 not run" in grokjax("report", "--folder=results")
     made = {path.relative_to(empty).as_posix() for path in empty.rglob("*.*") if path.is_file()}
-    assert {"REPORT.md", "docs/studies/pku.md", "results/demo/quickstart-quick.npz"} <= made
+    assert {"report/REPORT.md", "report/studies/pku.md", "results/demo/quickstart-quick.npz"} <= made
 
 
 @pytest.mark.parametrize("wrong", ["--lanes=0", "--lanes=1,,2", "--lanes=x", "--compile_for=gpu"])

@@ -26,7 +26,9 @@ def draw(grid):
         draw_points(axes[0], rows, by_seed(final.sel(width=width), "train_rows"), color, f"{width}", marker)
     axes[0].axhline(0.99, color="#999999", lw=0.8, ls=":")
     percent_axis(axes[0], "y")
-    axes[0].set(xlabel="training rows N", ylabel="final validation accuracy", title=f"{count(grid)}; 99 % dotted")
+    axes[0].set(
+        xlabel="training rows N", ylabel="validation accuracy, last 1 % of steps", title=f"{count(grid)}; 99 % dotted"
+    )
     axes[0].legend(title="width d")
     _sizes(axes[1], widths, rows, final)
     note_where_empty(axes, final)

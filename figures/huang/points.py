@@ -107,9 +107,9 @@ def told_of_u(values: np.ndarray) -> str:
     if len(values) < 3 or not whole.shape[1]:
         return "U not known yet"
     if whole.shape[1] == 1:
-        return f"dip {100 * max(deepest_dip(whole[:, 0]).depth, 0):.0f} points, one seed"
+        return f"U of {100 * max(deepest_dip(whole[:, 0]).depth, 0):.0f} points, one seed"
     found = u_shape(whole.T, seed=0)
-    return f"dip {100 * max(found.mean.depth, 0):.0f} points, p = {found.p_value:.2g}"
+    return f"U of {100 * max(found.mean.depth, 0):.0f} points, p = {found.p_value:.2g}"
 
 
 def draw_shares(ax: Axes, at: np.ndarray, kinds: np.ndarray) -> None:

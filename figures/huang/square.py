@@ -23,7 +23,7 @@ def draw(grid):
     ax.set_xticks(widths, [f"{width}" for width in widths])
     ax.minorticks_off()
     percent_axis(ax, "y")
-    ax.set(xlabel="width d", ylabel="final validation accuracy")
+    ax.set(xlabel="width d", ylabel="validation accuracy, last 1 % of steps")
     ax.set_title(f"the sum and its square, {int(grid['num_train'].max())} training rows ({count(grid)})")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17))
     note_where_empty([ax], final)

@@ -75,6 +75,10 @@ def judge_all(study: str, files: Files) -> list[Judgement]:
             if not any(map(len, evidence.values())):
                 found.append(_unjudged(rule, preset, paths, "no run has ended yet"))
                 continue
+            if rule.id not in functions(study).CLAIMS:
+                missing = f"CLAIMS in experiments/{study}/claims.py has no function for it yet"
+                found.append(_unjudged(rule, preset, paths, missing))
+                continue
             try:
                 found.append(judge(rule, preset, evidence, paths))
             except ValueError as error:

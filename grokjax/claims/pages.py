@@ -34,7 +34,7 @@ def index(found: Found, out: Path, pages: Path) -> str:
       out: where it will be written, for links.
       pages: the folder of the studies' pages.
     """
-    lines = [f"# {TITLE}", ""]
+    lines = [f"# {TITLE}", "", NOTES, ""]
     for study, judgements in found.items():
         page = os.path.relpath(pages / f"{study}.md", out.parent)
         lines += [f"## {title_of(study)}", "", opening(study, judgements)]
@@ -43,7 +43,7 @@ def index(found: Found, out: Path, pages: Path) -> str:
         for rule in registry(study).values():
             lines.append(words.row(claim_cells(rule, words.best(rule, judgements), f"{page}#{rule.id.lower()}")))
         lines.append("")
-    return "\n".join([*lines, NOTES, ""])
+    return "\n".join(lines)
 
 
 def claim_cells(rule: Rule, one: Judgement | None, page: str) -> list[str]:

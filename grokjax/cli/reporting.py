@@ -14,21 +14,25 @@ from grokjax.cli.places import OWN, drawn_to, reference, results_in
 from grokjax.config import ConfigError
 from grokjax.messages import say, show
 
-REPORT_DOC = """Judges every claim whose results exist, and writes REPORT.md and a page for each study.
+REPORT_DOC = """Judges every claim whose results exist, and writes report/REPORT.md and a page for each study.
 
 Reads results/ first, and for what is not there the results that ship; --folder reads another folder alone. With --html
 it writes report/index.html instead, to be opened in a browser: every claim in one table that sorts, and a page each."""
-LIST_DOC = """Lists every experiment: title, minutes of its quick preset on two cores, verdicts of its claims."""
+LIST_DOC = """Lists every experiment: title, minutes of its quick preset on two cores, verdicts of its claims.
+
+'-' stands where no minutes are recorded: there is no such preset, or it has not been run."""
 
 
 def report_command(argv: Sequence[str]) -> None:
     """`grokjax report`."""
     values = flags.FlagValues()
     flags.DEFINE_string("folder", None, "where the results are: STUDY/EXPERIMENT-PRESET.npz", flag_values=values)
-    place = "the index; default: REPORT.md, or report/index.html, with the rest of its folder"
+    place = "the index; default: report/REPORT.md, or report/index.html, with the rest of its folder"
     flags.DEFINE_string("out", None, place, flag_values=values)
     flags.DEFINE_boolean("html", False, "write pages for a browser, instead of Markdown", flag_values=values)
-    flags.DEFINE_string("pages", "docs/studies", "the folder of the studies' pages", flag_values=values)
+    flags.DEFINE_string(
+        "pages", None, "the folder of the studies' pages; default: studies beside it", flag_values=values
+    )
     flags.DEFINE_string("readme", None, "a README whose table of studies is renewed too", flag_values=values)
     flags.DEFINE_boolean("draw", False, "draw every result of --folder beside it first", flag_values=values)
     if not _read(values, argv, REPORT_DOC):
@@ -36,8 +40,9 @@ def report_command(argv: Sequence[str]) -> None:
     try:
         if values.folder and not Path(values.folder).is_dir():
             raise ValueError(f"folder={values.folder} is not a folder. Try --folder=results.")
-        suffix, usual = (".html", "report/index.html") if values.html else (".md", "REPORT.md")
-        out, pages = Path(values.out or usual), Path(values.pages)
+        suffix, usual = (".html", "report/index.html") if values.html else (".md", "report/REPORT.md")
+        out = Path(values.out or usual)
+        pages = Path(values.pages or out.parent / "studies")
         if out.suffix != suffix:
             raise ValueError(f"out={out} does not end in {suffix}. Try --out={usual}.")
         if values.html and values.readme:
@@ -86,7 +91,7 @@ def list_command(argv: Sequence[str]) -> None:
     for name in catalogue.experiments():
         study, _, short = name.partition("/")
         record = catalogue.records(study).get(short, {}).get("quick")
-        minutes = f"{record.minutes:g} min" if record else ""
+        minutes = f"{record.minutes:g} min" if record else "-"
         rules = [rule for rule in registry(study).values() if short in rule.results]
         show(f"{name:<24} {minutes:>8}  {catalogue.title(name)}")
         if rules:

@@ -19,7 +19,7 @@ from grokjax.cli.help import help_text
 from grokjax.config import SWEEP_KEYWORDS, ConfigError, own_name, settings, several, unknown_name
 from grokjax.measuring import measure
 from grokjax.messages import say, show
-from grokjax.results import ResultError, format_summary, measures_of, summary
+from grokjax.results import LEGEND, ResultError, format_summary, measures_of, summary
 from grokjax.study import Experiment, Preset, plain_text
 from grokjax.sweeps import Interrupted, ShareError, devices, join, sweep
 from grokjax.sweeps.bisection import probes_at_most, search
@@ -153,7 +153,7 @@ def _train(keywords: dict[str, Any], bisected: str = "") -> bool:
 def _summarise(grid: xr.Dataset) -> None:
     """Shows what a result says, a line for each point of its axes but seeds."""
     by = [name for name in grid["status"].dims if not name.endswith("seed") and grid.sizes[name] > 1]
-    show(format_summary(summary(grid, by=by or None)))
+    show(f"{format_summary(summary(grid, by=by or None))}\n\n{LEGEND}")
 
 
 def _bisect(keywords: dict[str, Any], name: str) -> xr.Dataset | None:

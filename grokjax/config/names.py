@@ -68,6 +68,9 @@ def shown(value, text_of: Callable[[Any], str] = str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
+LISTS = "`grokjax sweep --help` lists all."
+"""Where all settings and their values are found."""
+
 LONGEST_SHOWN = 80
 """Characters of a value that a message shows."""
 
@@ -77,7 +80,7 @@ def own_name(name: str, known) -> str:
     return name if name in known else {folded(str(one)): str(one) for one in known}.get(folded(name), name)
 
 
-def _suggestion(value, known, lists: str = "`grokjax --help` lists all.") -> str:
+def _suggestion(value, known, lists: str) -> str:
     """'Did you mean ...? Known: ...' for a value that is not known; where many are, `lists` says what lists them."""
     known = {folded(str(k)): str(k) for k in known}
     many = len(known) > FEW
@@ -101,7 +104,7 @@ def unknown_name(what: str, name: str, known) -> ConfigError:
         return ConfigError(f"{name} is called {ours} here. Try --{ours}, in Python {ours}=.")
     if sentence := SENTENCES.get(folded(name)):
         return ConfigError(f"There is no {what} {name!r}. {sentence}")
-    lists = "--help lists all." if what == "flag" else "`grokjax --help` lists all."
+    lists = "--help lists all." if what == "flag" else LISTS
     return ConfigError(f"There is no {what} {name!r}. {_suggestion(name, sorted(known), lists)}")
 
 
@@ -125,4 +128,5 @@ def unknown_value(name: str, value, known, what: str | None = None) -> ConfigErr
         return ConfigError(f"{name}={shown(value)} is called {ours} here. Try --{name}={shlex.quote(ours)}.")
     if sentence := VALUE_SENTENCES.get(name, {}).get(folded(shown(value))):
         return ConfigError(f"{what} {sentence}")
-    return ConfigError(f"{what} {_suggestion(value, known)}")
+    lists = "`grokjax list` lists all." if name == "experiment" else LISTS
+    return ConfigError(f"{what} {_suggestion(value, known, lists)}")

@@ -448,7 +448,7 @@
     }));
     const tested = key.some((one) => Number.isFinite(one.p));
     byId("times-note").textContent =
-      "One minus the Kaplan-Meier estimate. A tick marks a run that had not reached 99 % when it ended (censored)." +
+      "The share of runs that have arrived, by Kaplan and Meier's estimate. A tick marks a run that had not reached 99 % when it ended (censored)." +
       (bands.xs.length ? " Band: pointwise 95 % interval." : "") +
       (tested ? ` p: log-rank test against ${axis.label} ${axis.values[0]}.` : "");
   }

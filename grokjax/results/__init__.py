@@ -9,11 +9,22 @@ from grokjax.results.datasets import filled, load, peek, to_dataset
 from grokjax.results.files import read, write
 from grokjax.results.measures import load_measures, measures_of, with_measures
 from grokjax.results.parameters import one_run, params, snapshot_name, snapshot_steps, write_params
-from grokjax.results.tables import DELAYED_RISE, TIDY_PER_RUN, curve_rows, format_summary, grokked, runs, summary, tidy
+from grokjax.results.tables import (
+    DELAYED_RISE,
+    LEGEND,
+    TIDY_PER_RUN,
+    curve_rows,
+    format_summary,
+    grokked,
+    runs,
+    summary,
+    tidy,
+)
 from grokjax.results.values import READS, REQUIRED, SCHEMA, STATUSES, UNFINISHED, ResultError, median
 
 __all__ = [
     "DELAYED_RISE",
+    "LEGEND",
     "MOST_META",
     "OfGrid",
     "READS",

@@ -126,6 +126,14 @@ def summary(grid: xr.Dataset, by: str | Sequence[str] | None = "train_fraction")
     return pd.DataFrame(rows).set_index(names)
 
 
+LEGEND = (
+    "memorised, generalised: reached 99 % training, 99 % validation accuracy; delayed: validation rose "
+    f"{100 * DELAYED_RISE:.0f} points or more\nafter memorising; median_train, median_val: steps to the two; "
+    "val_accuracy: the last, its median"
+)
+"""What the columns of a summary are."""
+
+
 def format_summary(table: pd.DataFrame) -> str:
     """A summary as fixed-width text: inf is "never", NaN is "-", accuracies are percentages."""
     table = table.reset_index() if any(table.index.names) else table

@@ -64,7 +64,7 @@ def test_a_damaged_file_is_as_none(folder, text):
 
 
 def test_those_that_ship_are_of_the_results_that_ship_and_of_today_s_rules(monkeypatch, capsys):
-    """If not: `grokjax report --folder=results/reference --readme=README.md` makes them, REPORT.md and the pages."""
+    """If not, `make figures` makes them, REPORT.md and the pages; without the pictures, its command without --draw."""
     monkeypatch.setattr(reporting, "judge_all", lambda *_: pytest.fail("judged again"))
     monkeypatch.setattr(reporting, "OWN", Path("nowhere"))
     reporting.list_command(["list"])

@@ -299,7 +299,7 @@ def test_a_report_shows_the_pictures_that_were_drawn_of_ones_own_results(folder,
     monkeypatch.chdir(tmp_path)
     drawing.show("pku/width", ["draw"])
     reporting.report_command(["report", "--folder=results"])
-    page = (tmp_path / "docs" / "studies" / "pku.md").read_text()
+    page = (tmp_path / "report" / "studies" / "pku.md").read_text()
     assert "[quick](../../figures/pku/width-quick.png)" in page and "](../../figures/pku/width-quick.png)" in page
     assert "| ../../results/pku/width-quick.npz | 6 |" in page
 
