@@ -33,7 +33,7 @@ ROW_ARGUMENTS = ("logits", "labels", "loss_dtype")
 
 ARGUMENTS = {
     "params": "the parameters",
-    "initial_params": "the parameters before the first step",
+    "initial_params": "the parameters that the seed draws, before the first step of a run without `start`",
     "learning_rate": "the learning rate after warm-up",
     "step": "updates done",
     "loss": "[examples, answers] losses, rows of the table in the order of the split",

@@ -58,6 +58,7 @@ from grokjax.config.settings import (
     setting,
     settings,
 )
+from grokjax.config.start import Start
 from grokjax.config.values import (
     FLOAT32_DIGITS,
     FLOAT32_ERROR,
@@ -104,6 +105,7 @@ __all__ = [
     "RandomTask",
     "SEED",
     "SharingModel",
+    "Start",
     "StreamTask",
     "SENTENCES",
     "SHARES",

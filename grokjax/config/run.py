@@ -12,6 +12,7 @@ from grokjax.config.contracts import CONTRACTS, MixedTask, Model, Optimizer, Ran
 from grokjax.config.names import ConfigError, shown
 from grokjax.config.schedule import padded, parse_eval_at
 from grokjax.config.settings import HOST, RUN, check_settings, checked, setting, settings
+from grokjax.config.start import Start
 
 STREAMS = ("split", "init", "batch", "dropout", "label", "noise")
 """The random streams of a run, each with a seed of its own."""
@@ -28,6 +29,11 @@ class Config:
     A run is a pure function of this. `task`, `model` and `optimizer` are objects with settings of their own
     (see `grokjax.tasks`, `grokjax.models`, `grokjax.optimizers`); `metrics` are names, or functions by name (see
     `grokjax.metrics`); the rest is here.
+
+    `start` are weights to start from, in place of those that the seed draws: a nested dict of arrays, as
+    `grokjax.params` returns, or the path of an .npz of them whose names join the keys by "/". The optimizer begins at
+    them, so its decay 'init' is towards them and `fixed_norm` keeps their norm. What `init_seed` and `init_scale` draw
+    is not trained then, and is still what `centred` subtracts and what metrics are given as `initial_params`.
 
     Raises:
       ConfigError: for a value out of range, or a combination that leaves nothing to train or to validate on.
@@ -114,12 +120,15 @@ class Config:
     )
     hold_steps: int = setting(100, "steps over which a reached accuracy must hold", role=HOST, low=0)
     metrics: Any = ()
+    start: Any = None
 
     def __post_init__(self):
         for which in CONTRACTS:
             check_component(which, getattr(self, which))
         check_settings(self)
         object.__setattr__(self, "metrics", _metric_pairs(self.metrics))
+        if self.start is not None:
+            object.__setattr__(self, "start", Start.of(self.start))
         self._check_together()
 
     def replaced(self, changes: Mapping[str, Any]) -> "Config":

@@ -75,14 +75,23 @@ def _anything(value: object) -> bool:
     return True
 
 
-def _whole_numbers(value: object) -> bool:
-    """Whether it is a whole number, or lists of them, nested."""
-    return _whole(value) or (isinstance(value, list | tuple) and all(map(_whole_numbers, value)))
+def _of_each_run(of: Check) -> Check:
+    """Whether it is such a value, or lists of them, nested."""
+
+    def right(value: object) -> bool:
+        return all(map(right, value)) if isinstance(value, list | tuple) else of(value)
+
+    return right
 
 
 def _points(value: object) -> bool:
     """Whether it is the points of an axis: at least one, each a table of settings."""
     return _list(_table(_anything))(value) and len(value) > 0
+
+
+def _start(value: object) -> bool:
+    """Whether it may say what a run starts from."""
+    return value is None or _text(value) or _whole(value)
 
 
 def _share(value: object) -> bool:
@@ -98,7 +107,8 @@ FIELDS: Mapping[str, tuple[Check, str]] = {
     "params": (_either(_text, lambda value: value is None), "the name of a folder, or null"),
     "config": (_table(_anything), "the settings by name"),
     "axes": (_table(_points), "the settings at each point of each axis"),
-    "seeds": (_table(_whole_numbers), "the seeds of each stream, whole numbers"),
+    "seeds": (_table(_of_each_run(_whole)), "the seeds of each stream, whole numbers"),
+    "starts": (_table(_of_each_run(_start)), "what each run starts from, texts and whole numbers, or null"),
     "versions": (_either(_table(_text), _list(_table(_text))), "the version of each package"),
     "lanes": (_list(_whole), "whole numbers"),
     "wall_seconds": (_number, "a number"),

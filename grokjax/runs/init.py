@@ -67,20 +67,29 @@ def scaled(params, init_scale: Float[Any, ""]):
     return jax.tree.map(lambda p: p * init_scale if p.ndim > 1 else p, params)
 
 
-def begin(program: Program, values: RunValues, rows, variables: dict[str, Any]) -> RunState:
-    """The rest of `init_run`: initial scale, optimizer state, means over no steps."""
+def begin(program: Program, values: RunValues, rows, variables: dict[str, Any], start=None) -> RunState:
+    """The rest of `init_run`: initial scale, optimizer state, means over no steps.
+
+    Args:
+      program: static.
+      values: of the run.
+      rows: by `init_rows`.
+      variables: by `init_variables`.
+      start: the parameters to start from; None: the initial ones. They are not scaled.
+    """
     order, labels = rows
     if program.centred and len(variables) > 1:
         held = ", ".join(sorted(set(variables) - {"params"}))
         raise ConfigError(f"centred=True needs a function of the parameters alone; this model also has {held}.")
-    params = scaled(variables["params"], values.init_scale)
+    initial = scaled(variables["params"], values.init_scale)
+    params = initial if start is None else start
     with jax.numpy_dtype_promotion("standard"):
         optimizer = program.optimizer.chain(values.hyper).init(params)
     return RunState(
         params=params,
         variables={name: held for name, held in variables.items() if name != "params"},
         optimizer=optimizer,
-        initial=params if program.remembers else None,
+        initial=initial if program.remembers else None,
         order=order,
         labels=labels,
         means=no_means(program, params),

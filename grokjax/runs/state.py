@@ -12,7 +12,7 @@ class RunState(NamedTuple):
       params: the model's parameters.
       variables: what else the model holds, such as the running averages of BatchNorm; mostly nothing.
       optimizer: the optimizer's state.
-      initial: the parameters before the first step, where something needs them; else None.
+      initial: the parameters that the seed draws, where something needs them; else None.
       order: [examples] int32, the rows of the table, training rows first.
       labels: [examples, answers], of the table's rows as this run sees them.
       means: over the steps since the last evaluation, what the metrics need; mostly nothing.

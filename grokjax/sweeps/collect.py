@@ -148,7 +148,7 @@ def to_records(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dic
 
 
 def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
-    """The part of meta that says which sweep it is: what all runs share, the axes, each run's seeds."""
+    """The part of meta that says which sweep it is: what all runs share, the axes, each run's seeds and start."""
     config = describe(runs[0].config) | {"seed": runs[0].config.seed}
     points = [_points(grid, runs, place) for place in range(len(grid.axes))]
     varying = {name for of_axis in points for overrides in of_axis for name in overrides}
@@ -165,8 +165,23 @@ def described(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
         "config": {name: value for name, value in config.items() if name not in varying},
         "axes": {axis.names[0]: list(map(_plain, of_axis)) for axis, of_axis in zip(grid.axes, points, strict=True)},
         "seeds": seeds,
+        **_starts(grid, runs),
         "code": code.as_meta(piece for run in runs for piece in run.code),
     }
+
+
+def _starts(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
+    """The part of meta that says which weights each run starts from, and of which run they are, if given to any."""
+    starts = [run.config.start for run in runs]
+    if not any(starts):
+        return {}
+    told = {name: [getattr(start, name, None) for start in starts] for name in ("content", "run_id", "step")}
+    return {"starts": {n: np.array(values, object).reshape(grid.shape).tolist() for n, values in told.items()}}
+
+
+def _contents(described: Mapping[str, Any]) -> set[str | None]:
+    """What the runs of a sweep start from, by its hashes."""
+    return set(np.array(described.get("starts", {}).get("content", []), object).ravel().tolist())
 
 
 def _points(grid: Grid, runs: Sequence[Run], place: int) -> list[dict[str, Any]]:
@@ -209,6 +224,8 @@ def check_same_sweep(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
     for name in sorted({*held, *asked}):
         if name in held and name in asked and held[name] != asked[name]:
             reasons.append(f"{name} is {held[name]} there and {asked[name]} here")
+    if _contents(old) - _contents(new):
+        reasons.append("its runs start from other weights")
     for name, points in old.get("axes", {}).items():
         wanted = new["axes"].get(name, [{n: asked.get(n) for n in points[0]}])
         if missing := [point for point in points if point not in wanted]:

@@ -15,7 +15,7 @@ from grokjax.runs import Program, RunValues, TableArrays
 from grokjax.sweeps.devices import memory
 from grokjax.sweeps.identity import Run
 from grokjax.sweeps.lanes import Bank, Live, SavedRuns
-from grokjax.sweeps.programs import compiled, state_bytes, step_operations
+from grokjax.sweeps.programs import compiled, started, state_bytes, step_operations
 from grokjax.sweeps.tables import Tables
 from grokjax.tasks.table import Table
 
@@ -89,14 +89,15 @@ def make_groups(runs: Iterable[Run]) -> list[Group]:
     """Sorts runs into groups by the static part of their configuration; each table is built once.
 
     Raises:
-      ConfigError: for a table that the machine cannot hold, or a model that does not suit its table.
+      ConfigError: for a table that the machine cannot hold, a model that does not suit its table, or weights to start
+        from that do not fit the model.
     """
     tables, members = Tables(), {}
     for run in runs:
         table = tables.of(run.config.task)
         program = Program.of(run.config, table, tuple(code.computes for code in run.code))
         members.setdefault((program, table), []).append(run)
-    return [
+    groups = [
         Group(
             program,
             table,
@@ -106,6 +107,10 @@ def make_groups(runs: Iterable[Run]) -> list[Group]:
         )
         for (program, table), group in members.items()
     ]
+    for group in groups:
+        for run in group.pending:
+            started(group.program, group.values, group.arrays, run.config.start)  # which refuses what does not fit
+    return groups
 
 
 def widths(device: jax.Device, num_runs: int, lanes: int | None) -> tuple[int, ...]:

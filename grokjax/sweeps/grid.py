@@ -60,24 +60,30 @@ class Grid:
           counting: tells how far it is, as `grokjax.sweeps.progress.Counted` does.
         """
         forget()
-        runs = identified(list(counting(self._runs())))
-        for place, axis in enumerate(self.axes):
-            points = [[run.run_id for run in runs if run.index[place] == i] for i in range(min(2, len(axis)))]
-            if len(points) == 2 and points[0] == points[1]:
-                values = " and ".join(str(labels) for labels in axis.labels[0][:2])
-                raise ConfigError(
-                    f"{axis.names[0]}={values} make the same runs: what else is set leaves it without effect. "
-                    "Leave one out."
-                )
+        runs = identified(list(counting(self.cells())))
+        check_effects(self.axes, runs)
         return runs
 
-    def _runs(self) -> Iterator[Run]:
+    def cells(self) -> Iterator[Run]:
+        """Every run, the last axis fastest, not yet identified."""
         made: dict = {}
         for index in itertools.product(*map(range, self.shape)):
             overrides = dict(self.fixed)
             for axis, i in zip(self.axes, index, strict=True):
                 overrides |= axis.overrides[i]
             yield Run(index, configured(self.base, overrides, made))
+
+
+def check_effects(axes: Sequence[Axis], runs: Sequence[Run]) -> None:
+    """ConfigError for an axis, of the first in the place of each run, two points of which make the same runs."""
+    for place, axis in enumerate(axes):
+        points = [[run.run_id for run in runs if run.index[place] == i] for i in range(min(2, len(axis)))]
+        if len(points) == 2 and points[0] == points[1]:
+            values = " and ".join(str(labels) for labels in axis.labels[0][:2])
+            raise ConfigError(
+                f"{axis.names[0]}={values} make the same runs: what else is set leaves it without effect. "
+                "Leave one out."
+            )
 
 
 def flat(grid: Grid, runs: Sequence[Run]) -> tuple[Grid, list[Run]]:
@@ -108,6 +114,7 @@ def make_grid(base: Config, values: Mapping[str, Any], zipped: Any = ()) -> Grid
     Raises:
       ConfigError: for an unknown name, an empty or repeating axis, or zipped axes that do not fit.
     """
+    _check_of_grid(values)
     reader, fixed, axes = Reader(base), {}, {}
     for name, value in with_seeds(values).items():
         if (axis := reader.axis(name, value)) is None:
@@ -142,10 +149,15 @@ def _check_known(base: Config, overrides: Sequence[Mapping[str, Any]]) -> None:
     """ConfigError for a setting that neither a run nor any kind of task, model or optimizer has."""
     known = _known_names(base, overrides)
     for name in {name for given in overrides for name in given}:
-        if name == "metrics":
-            raise ConfigError("metrics are the same for all runs. Try grokjax.Config(..., metrics=[...]).")
+        _check_of_grid([name])
         if name not in known:
             raise unknown_name("setting", name, known)
+
+
+def _check_of_grid(names: Iterable[str]) -> None:
+    """ConfigError for what only a configuration has."""
+    if found := {"metrics", "start"} & set(names):
+        raise ConfigError(f"{min(found)} cannot vary within a grid. Try grokjax.Config(..., {min(found)}=...).")
 
 
 def _known_names(base: Config, overrides: Sequence[Mapping[str, Any]]) -> set[str]:

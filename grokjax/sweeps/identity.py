@@ -73,6 +73,8 @@ def identity(config: Config, whole: bool = False) -> dict[str, dict[str, Any]]:
         run["train_fraction"] = None
     if config.batch_rule == "stream":
         run |= dict.fromkeys(("train_fraction", "train_rows", "outliers", "split_by", "min_batches"))
+    if config.start is not None:
+        run["start"] = config.start.content
     run["loss"] = losses.name_of(config.loss)
     run["metrics"] = [metrics.identity(metric) for metric in metrics.chosen(config.metrics)]
     return {which: _fields(which, getattr(config, which), whole) for which in COMPONENTS} | {"run": run}
@@ -95,9 +97,14 @@ def _fields(which: str, part, whole: bool) -> dict[str, Any]:
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """The whole `identity`, flat, for people: a name that two components have bears theirs too."""
+    """The whole `identity`, flat, for people: a name that two components have bears theirs too.
+
+    What a run starts from is not in it: of a grid, each run has its own.
+    """
     flat: dict[str, Any] = {}
-    for owner, fields in identity(config, whole=True).items():
+    described = identity(config, whole=True)
+    described["run"].pop("start", None)
+    for owner, fields in described.items():
         for name, value in fields.items():
             flat[f"{owner}.{name}" if name in flat else name] = value
     return flat

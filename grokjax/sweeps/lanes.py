@@ -133,7 +133,8 @@ class Bank:
         """Starts a run in a lane, or goes on with it as it was `held` alone."""
         values = RunValues.of(run.config)
         if held is None:
-            live, state = Live.of(run), initial_state(self.program, values, self.arrays, self.device)
+            live = Live.of(run)
+            state = initial_state(self.program, values, self.arrays, self.device, run.config.start)
         else:
             live = held.lives[0].copy()
             state = jax.device_put(_restored(state_shapes(self.program, values, self.arrays), held), self.device)

@@ -13,7 +13,7 @@ import numpy as np
 
 import grokjax
 from grokjax import optimizers, runs
-from grokjax.config import ConfigError, CountedModel, offers
+from grokjax.config import ConfigError, CountedModel, Start, offers
 from grokjax.runs import Program, RunState, RunValues, TableArrays
 
 compilations = 0
@@ -149,18 +149,50 @@ def _state_shapes(program: Program, structure, leaves) -> RunState:
         return jax.eval_shape(functools.partial(runs.init_run, program), *_of_shapes(structure, leaves))
 
 
-def initial_state(program: Program, values: RunValues, table: TableArrays, device: jax.Device) -> RunState:
-    """The state of one run before its first step, on `device`.
+def started(program: Program, values: RunValues, table: TableArrays, start: Start | None):
+    """The parameters that a run starts from, in NumPy; None where its seed draws them.
+
+    Raises:
+      ConfigError: for weights of other names or shapes than the model's parameters, or a model that also holds others.
+    """
+    if start is None:
+        return None
+    state, arrays = state_shapes(program, values, table), start.arrays()
+    kind = type(program.model).__name__
+    if state.variables:
+        raise ConfigError(
+            f"The model {kind} also holds {', '.join(sorted(state.variables))}, which {start.title} lack. Start one "
+            "without BatchNorm."
+        )
+    leaves, structure = jax.tree_util.tree_flatten_with_path(state.params)
+    shapes = {"/".join(str(getattr(key, "key", key)) for key in path): leaf for path, leaf in leaves}
+    wrong = [f"they lack {name}" for name in shapes if name not in arrays]
+    wrong += [f"they have {name}, which the model has not" for name in arrays if name not in shapes]
+    wrong += [
+        f"{name} has shape {arrays[name].shape} and {leaf.shape} in the model"
+        for name, leaf in shapes.items()
+        if name in arrays and arrays[name].shape != leaf.shape
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+        raise ConfigError(f"{start.title[0].upper()}{start.title[1:]} do not fit the model {kind}: {wrong[0]}{more}.")
+    return jax.tree.unflatten(structure, [arrays[name].astype(leaf.dtype) for name, leaf in shapes.items()])
+
+
+def initial_state(
+    program: Program, values: RunValues, table: TableArrays, device: jax.Device, start: Start | None = None
+) -> RunState:
+    """The state of one run before its first step, on `device`; its parameters are those of `start`, if it is given.
 
     It is always computed by the same programs on the first device, so that it does not depend on where, and beside
     how many others, the run is trained. They are `init_run` in three pieces, of which runs with other optimizers
     share two and runs on other models one.
     """
-    lean = table._replace(inputs=table.inputs[:1], prefixes=None)
+    lean, params = table._replace(inputs=table.inputs[:1], prefixes=None), started(program, values, table, start)
     with _initialising:
         rows = _jitted(runs.init_rows, program.split_by)(values._replace(hyper={}), lean)
         variables = _jitted(runs.init_variables, program.model, program.precision)(values.seeds["init"], lean.inputs)
-        state = _jitted(runs.begin, program)(values, rows, variables)
+        state = _jitted(runs.begin, program)(values, rows, variables, params)
     return state if device == jax.local_devices()[0] else jax.device_put(state, device)
 
 
