@@ -19,6 +19,7 @@ _HOME = {
     "join": "grokjax.sweeps",
     "open_run": "grokjax.live",
     "snapshots": "grokjax.live",
+    "branch": "grokjax.branching",
     "measure": "grokjax.measuring",
     "explore": "grokjax.explorer",
     "export": "grokjax.exporting",

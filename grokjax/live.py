@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from grokjax import losses, results, runs
-from grokjax.config import STREAMS, Config, ConfigError, settings
+from grokjax.config import STREAMS, Config, ConfigError, Start, settings
 from grokjax.models import Decoder
 from grokjax.optimizers import AdamW
 from grokjax.results import ResultError
@@ -123,11 +123,34 @@ def _split(split_by, values, examples):
     return runs.init_rows(split_by, values, examples)
 
 
-def _identity(run: Run, earlier) -> str:
-    """The id of a run; code that a result holds as lowered by other versions is taken as that, as a sweep does."""
-    (run,) = identified([run])
-    same = adopted(run.code, earlier)
-    return dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)).run_id
+def trained_configs(
+    path: str | os.PathLike, arrays: Mapping, meta: Mapping, places: Sequence[tuple[int, ...]], own: Mapping[str, Any]
+) -> list[Config]:
+    """The configurations of some runs of a result, which are checked to be the very ones that were trained.
+
+    Args:
+      path: of the result.
+      arrays, meta: of it, as `grokjax.results.read` gives them.
+      places: of the runs in the grid.
+      own: task, model, optimizer, loss and metrics by these names, where they are your own code.
+
+    Raises:
+      ResultError: for runs that were trained by other code than is given.
+    """
+    own = dict(own)
+    metrics = own.pop("metrics", None)
+    runs = identified([Run(place, _config(path, meta, place, own, metrics)) for place in places])
+    # Code that the result holds as lowered by other versions is taken as that, as a sweep does.
+    same = adopted((piece for run in runs for piece in run.code), meta.get("code", []))
+    for run in runs:
+        run_id = str(arrays["run_id"][run.index])
+        if dataclasses.replace(run, code=tuple(same.get(piece, piece) for piece in run.code)).run_id != run_id:
+            raise ResultError(
+                f"Run {run_id} of {path} was trained by other code, or by another version of it, than is given here: "
+                f"its task is {meta['config'].get('task', 'an axis')}, its model "
+                f"{meta['config'].get('model', 'an axis')}. Pass what you gave to the sweep, such as model=Mine()."
+            )
+    return [run.config for run in runs]
 
 
 def open_run(
@@ -161,14 +184,8 @@ def open_run(
     selection |= {which: part for which, part in given.items() if isinstance(part, str)}
     own = {which: part for which, part in given.items() if part is not None and not isinstance(part, str)}
     arrays, meta, index = results.one_run(path, **selection)
-    config = _config(path, meta, index, own, metrics)
+    (config,) = trained_configs(path, arrays, meta, [index], own | {"metrics": metrics})
     run_id = str(arrays["run_id"][index])
-    if _identity(Run(index, config), meta.get("code", [])) != run_id:
-        raise ResultError(
-            f"Run {run_id} of {path} was trained by other code, or by another version of it, than is given here: its "
-            f"task is {meta['config'].get('task', 'an axis')}, its model {meta['config'].get('model', 'an axis')}. "
-            "Pass what you gave to the sweep, such as model=Mine()."
-        )
     table = config.task.table()
     program = runs.Program.of(config, table)
     values, arrays_of = runs.RunValues.of(config), runs.TableArrays.of(table, program)
@@ -206,7 +223,8 @@ def _config(path, meta: Mapping[str, Any], index: tuple[int, ...], own: Mapping[
     flat = dict(meta["config"])
     for place, points in zip(index, meta["axes"].values(), strict=True):
         flat |= points[place]
-    flat |= {f"{stream}_seed": int(np.array(meta["seeds"][stream])[index]) for stream in STREAMS}
+    seeds = {f"{stream}_seed": int(np.array(meta["seeds"][stream])[index]) for stream in STREAMS}
+    flat |= {name: None if seed == flat.get("seed", 0) else seed for name, seed in seeds.items()}
     names = flat.pop("metrics", [])
     if "loss" not in own and (name := flat.get("loss", "cross_entropy")) not in losses.LOSSES:
         raise ResultError(f"{path} was trained by a loss of yours, {name}. Pass it, as in loss={name}.")
@@ -218,13 +236,20 @@ def _config(path, meta: Mapping[str, Any], index: tuple[int, ...], own: Mapping[
         base = Config(task=modular(), model=Decoder(), optimizer=AdamW())
         ours = tuple((name, None) for name in names if "=" not in name)
         config = configured(base, overrides)
-        return dataclasses.replace(config, metrics=ours if metrics is None else metrics)
+        start = _start(meta, index)
+        return dataclasses.replace(config, metrics=ours if metrics is None else metrics, start=start)
     except ConfigError as error:
         code = [which for which in COMPONENTS if which not in own]
         raise ResultError(
             f"A run of {path} cannot be configured again: {error} Pass what you gave to the sweep, such as "
             f"{code[0] if code else 'metrics'}=..."
         ) from None
+
+
+def _start(meta: Mapping[str, Any], index: tuple[int, ...]) -> Start | None:
+    """What one run of a result started from, known by its hash; None where its seed drew that."""
+    told = {name: np.array(of, object)[index] for name, of in meta.get("starts", {}).items()}
+    return Start(**told) if told.get("content") else None
 
 
 @functools.lru_cache(maxsize=8)

@@ -26,6 +26,7 @@ MAY = {
     "analysis": {"results", "metrics", "tasks"},
     "sweeps": {"config", "messages", "source", *PARTS, "runs", "results", "analysis"},
     "live": {"config", *PARTS, "runs", "results", "sweeps"},
+    "branching": {"config", "results", "live", "sweeps"},
     "measuring": {"messages", "results", "live", "sweeps"},
     "study": {"catalogue", "config", "sweeps", "measuring"},
     "plot": {"results", "analysis"},

@@ -8,7 +8,15 @@ from grokjax.results.archives import MOST_META, remove_unfinished, replace_file
 from grokjax.results.datasets import filled, load, peek, to_dataset
 from grokjax.results.files import read, write
 from grokjax.results.measures import load_measures, measures_of, with_measures
-from grokjax.results.parameters import one_run, params, snapshot_name, snapshot_steps, write_params
+from grokjax.results.parameters import (
+    one_run,
+    params,
+    params_of_run,
+    selected,
+    snapshot_name,
+    snapshot_steps,
+    write_params,
+)
 from grokjax.results.tables import (
     DELAYED_RISE,
     LEGEND,
@@ -44,11 +52,13 @@ __all__ = [
     "median",
     "one_run",
     "params",
+    "params_of_run",
     "peek",
     "read",
     "remove_unfinished",
     "replace_file",
     "runs",
+    "selected",
     "snapshot_name",
     "snapshot_steps",
     "summary",

@@ -61,10 +61,16 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
         the run, or not at this step, or the file of its parameters is that of another run or step.
     """
     path = path_of(path)
+    arrays, meta = read(path)
+    return params_of_run(path, arrays, meta, only_run(path, arrays, meta, selection), step)[1]
+
+
+def params_of_run(
+    path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping, run: tuple[int, ...], step
+) -> tuple[Path, dict]:
+    """The file of the parameters of one run of a result that has been read, and the parameters; as `params`."""
     if step is not None and (isinstance(step, bool) or not isinstance(step, int | np.integer)):
         raise ResultError(f"step={reprlib.repr(step)} is not a whole number. Try one that --snapshots kept, or None.")
-    arrays, meta = read(path)
-    run = only_run(path, arrays, meta, selection)
     run_id = str(arrays["run_id"][run])
     ended = arrays["status"][run] not in UNFINISHED
     if step is None and not ended:
@@ -80,7 +86,8 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
     remedy = f"Move the folder {folder} along with {path.name}, or run the sweep again."
     last_step = int(arrays["last_step"][run])
     if step is None or (ended and step == last_step):
-        return _params_of(folder / f"{run_id}.npz", "file of final parameters", remedy, run_id, last_step)
+        file, what, step = folder / f"{run_id}.npz", "file of final parameters", last_step
+        return file, _params_of(file, what, remedy, run_id, step)
     file = folder / f"{snapshot_name(run_id, step)}.npz"
     if not os.path.exists(file):
         kept = (other.stem.rpartition("-")[2] for other in folder.glob(f"{glob.escape(run_id)}-*.npz"))
@@ -89,7 +96,7 @@ def params(path: str | os.PathLike, /, step: int | None = None, **selection) -> 
             f"{path} has no snapshot of run {run_id} at step {step}, only {listed(have, 24)}. Try one of these, "
             "or run the sweep again with --snapshots."
         )
-    return _params_of(file, "snapshot", remedy, run_id, int(step))
+    return file, _params_of(file, "snapshot", remedy, run_id, int(step))
 
 
 def _params_folder(path: Path, named: str) -> Path:
@@ -154,6 +161,18 @@ def snapshot_name(run_id: str, step: int | str) -> str:
 def only_run(path: Path, arrays, meta, selection: Mapping[str, object]) -> tuple[int, ...]:
     """Index of the only run of a result whose coordinates have the values of `selection`."""
     dims = list(meta["dims"]["run_id"])
+    left = selected(path, arrays, meta, selection)
+    still = [dim for dim, mask in left.items() if mask.sum() > 1]
+    if still:
+        count = np.prod([left[d].sum() for d in left])
+        axes = "; ".join(f"{d} ({listed(arrays[d][left[d]].tolist())})" for d in still)
+        raise ResultError(f"{count} runs of {path} match, and one was asked for: select also by {axes}.")
+    return tuple(int(np.flatnonzero(left[d])[0]) for d in dims)
+
+
+def selected(path: Path, arrays, meta, selection: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """Per axis of a result, which of its points have the values of `selection`; ResultError where none has."""
+    dims = list(meta["dims"]["run_id"])
     coords = [n for n in meta.get("coords", coords_of(meta["dims"])) if meta["dims"][n] in [[d] for d in dims]]
     left = {d: np.ones(n, bool) for d, n in zip(dims, arrays["run_id"].shape, strict=True)}
     for name, value in selection.items():
@@ -175,12 +194,7 @@ def only_run(path: Path, arrays, meta, selection: Mapping[str, object]) -> tuple
         if not mask.any():
             together = ", ".join(f"{n}={v}" for n, v in selection.items() if meta["dims"][n] == [dim])
             raise ResultError(f"No run of {path} has {together}: these vary together. Select by fewer.")
-    still = [dim for dim, mask in left.items() if mask.sum() > 1]
-    if still:
-        count = np.prod([left[d].sum() for d in left])
-        axes = "; ".join(f"{d} ({listed(arrays[d][left[d]].tolist())})" for d in still)
-        raise ResultError(f"{count} runs of {path} match, and one was asked for: select also by {axes}.")
-    return tuple(int(np.flatnonzero(left[d])[0]) for d in dims)
+    return left
 
 
 def _matching(values: np.ndarray, value) -> np.ndarray:

@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,7 @@ def sweep(
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP; all runs are saved as far as they had come.
       ShareError: if shares of an executor failed; the others are kept, and the same call goes on.
     """
-    devices.start()
-    execution = Execution(
+    execution = ready(
         out=out,
         overwrite=overwrite,
         dry_run=dry_run,
@@ -122,11 +121,29 @@ def sweep(
         shares=shares,
         address=address,
     )
-    if execution.executor is not None:
-        executors.ready(execution)
     if not isinstance(config, Config):
         raise ConfigError(f"config is of type {type(config).__name__}. Pass a grokjax.Config.")
-    grid, runs = _laid_out(config, values, zip, execution)
+    grid = make_grid(config, values, zip)
+    tell, many = functools.partial(say, aloud=execution.speaks), math.prod(grid.shape)
+    runs = grid.runs(functools.partial(Counted, number=many, doing="laying out runs", tell=tell))
+    return carry_out(grid, runs, execution)
+
+
+def ready(**options: Any) -> Execution:
+    """The options of a sweep, checked, once this process is ready for one; ConfigError for what cannot be."""
+    devices.start()
+    execution = Execution(**options)
+    if execution.executor is not None:
+        executors.ready(execution)
+    return execution
+
+
+def carry_out(grid: Grid, runs: Sequence[Run], execution: Execution) -> xr.Dataset | None:
+    """Trains the runs of a grid that has been laid out; returns and raises as `sweep`."""
+    many = Counted(runs, len(runs), "identifying runs", functools.partial(say, aloud=execution.speaks))
+    for run in many:
+        run.run_id  # noqa: B018  which is kept once it is known
+    collect.check_names(grid, runs)
     request, place, parts = _placed(grid, runs, execution)
     inventory = Inventory(request)
     if _is_complete(inventory, parts, execution):  # which needs no right to write
@@ -178,17 +195,6 @@ def join(path: str | os.PathLike) -> xr.Dataset:
     rest = f"; {missing} have not ended, and the command of the sweep goes on with them" if missing else ""
     say(f"Wrote {path} with {total - missing} of {total} runs{rest}.")
     return whole.dataset()
-
-
-def _laid_out(config: Config, values: Mapping[str, Any], zipped: Any, execution: Execution) -> tuple[Grid, list[Run]]:
-    """The grid that is asked for and its runs, identified; says how far it is where they are many."""
-    grid = make_grid(config, values, zipped)
-    tell, many = functools.partial(say, aloud=execution.speaks), math.prod(grid.shape)
-    runs = grid.runs(functools.partial(Counted, number=many, doing="laying out runs", tell=tell))
-    for run in Counted(runs, many, "identifying runs", tell):
-        run.run_id  # noqa: B018  which is kept once it is known
-    collect.check_names(grid, runs)
-    return grid, runs
 
 
 def _placed(grid: Grid, runs: Sequence[Run], execution: Execution) -> tuple[Request, Place, Parts | None]:

@@ -29,7 +29,7 @@ from grokjax.sweeps.progress import Meter
 LONG = dict(seed=range(3), steps=200)
 
 
-def interrupted_after(chunks, monkeypatch, config=None, number=signal.SIGINT, **keywords):
+def interrupted_after(chunks, monkeypatch, config=None, number=signal.SIGINT, begin=train, **keywords):
     """Trains until so many chunks have begun and a signal comes, by default Ctrl-C; what the sweep then says."""
     begun, advance = itertools.count(1), Bank.advance
 
@@ -44,7 +44,7 @@ def interrupted_after(chunks, monkeypatch, config=None, number=signal.SIGINT, **
     with monkeypatch.context() as patch:
         patch.setattr(Bank, "advance", counted)
         with pytest.raises(gj.Interrupted) as told:
-            train(config, **keywords)
+            begin(config, **keywords)
     assert told.value.number == number
     return str(told.value)
 
