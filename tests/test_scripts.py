@@ -33,7 +33,7 @@ def test_the_demo_trains_prints_its_table_and_draws(tmp_path):
         "experiments/demo/quickstart.py", *TINY, "--train_fraction=0.4,0.6", "--num_seeds=2", f"--out={result}"
     )
     header = "train_fraction  runs  memorised  generalised  delayed  median_train  median_val  ratio"
-    assert told.startswith(header) and len(told.splitlines()) == 4
+    assert told.startswith(header) and len(told.splitlines()) == 7 and "delayed: validation rose 30 points" in told
     assert dict(gj.load(result).sizes) == dict(train_fraction=2, seed=2, step=2)
     told, _ = call("figures/demo/quickstart.py", f"--result={result}", f"--out={figure}")
     assert told == f"result  {result}\nfigure  {figure}\n"

@@ -1,5 +1,8 @@
 """Experiments as values: what a preset trains, and what flags change of it."""
 
+import dataclasses
+import sys
+
 import pytest
 import xarray as xr
 from tiny import tiny
@@ -134,3 +137,17 @@ def test_a_preset_that_bisects_an_axis_trains_the_probes_alone_and_measures_them
     with pytest.raises(SystemExit):
         call("--keep_checkpoints")
     assert "keep_checkpoints has no use where train_fraction is bisected" in capsys.readouterr().err
+
+
+def test_a_module_without_an_experiment_and_one_of_another_name_are_refused(monkeypatch):
+    with pytest.raises(gj.ConfigError, match="experiments/pku/common.py has no EXPERIMENT"):
+        find("pku/common")
+    with pytest.raises(
+        gj.ConfigError, match="There is no experiment 'pku/widht'. Did you mean .* `grokjax list` lists"
+    ):
+        find("pku/widht")
+    experiment = find("pku/width")
+    module = sys.modules["grokjax.experiments.pku.width"]
+    monkeypatch.setattr(module, "EXPERIMENT", dataclasses.replace(experiment, name="pku/other"))
+    with pytest.raises(gj.ConfigError, match="experiments/pku/width.py calls its experiment 'pku/other'"):
+        find("pku/width")

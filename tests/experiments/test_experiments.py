@@ -18,6 +18,7 @@ from grokjax.cli import drawing, reporting  # noqa: E402
 from grokjax.cli.places import reference, results_in  # noqa: E402
 from grokjax.config import evaluated_steps  # noqa: E402
 from grokjax.experiments import operations  # noqa: E402
+from grokjax.experiments.pku import claims as pku_claims  # noqa: E402
 from grokjax.experiments.pku import minimum_norm  # noqa: E402
 from grokjax.runs import METRICS, Program, RunValues  # noqa: E402
 from grokjax.study import find  # noqa: E402
@@ -302,6 +303,13 @@ def test_a_report_shows_the_pictures_that_were_drawn_of_ones_own_results(folder,
     page = (tmp_path / "report" / "studies" / "pku.md").read_text()
     assert "[quick](../../figures/pku/width-quick.png)" in page and "](../../figures/pku/width-quick.png)" in page
     assert "| ../../results/pku/width-quick.npz | 6 |" in page
+
+
+def test_a_claim_whose_function_is_not_written_yet_says_so(tmp_path, monkeypatch):
+    written(tmp_path, "pku/width", "quick", made_up, num_seeds=1)
+    monkeypatch.delitem(pku_claims.CLAIMS, "PKU-15")
+    (found,) = [one for one in judge_all("pku", results_in([tmp_path])) if one.rule.id == "PKU-15"]
+    assert found.verdict == "inconclusive" and "has no function for it yet" in words.measured(found.parts[0])
 
 
 def test_a_claim_whose_runs_have_not_ended_says_so(tmp_path):
