@@ -285,9 +285,11 @@ def accepted(monkeypatch, *given, **keywords):
     """The configurations of the runs that a sweep would train; nothing is compiled or trained."""
     asked = []
     monkeypatch.setattr(forecast, "make", lambda grid, runs, groups, where, lanes: where)
-    monkeypatch.setattr(Training, "train", lambda self, groups: asked.append(self.execution))
-    monkeypatch.setattr(Inventory, "dataset", lambda self: [run.config for run in self.request.runs])
-    return gj.sweep(*given, progress=False, **keywords), asked[0]
+    monkeypatch.setattr(Training, "train", lambda self, groups: asked.append((self.request.runs, self.execution)))
+    monkeypatch.setattr(Inventory, "dataset", lambda self: None)
+    gj.sweep(*given, progress=False, **keywords)
+    ((runs, execution),) = asked
+    return [run.config for run in runs], execution
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from grokjax.config import Config, ConfigError, settings, shown, unknown_name
@@ -154,10 +154,11 @@ def _check_known(base: Config, overrides: Sequence[Mapping[str, Any]]) -> None:
             raise unknown_name("setting", name, known)
 
 
-def _check_of_grid(names: Iterable[str]) -> None:
+def _check_of_grid(names: Collection[str]) -> None:
     """ConfigError for what only a configuration has."""
-    if found := {"metrics", "start"} & set(names):
-        raise ConfigError(f"{min(found)} cannot vary within a grid. Try grokjax.Config(..., {min(found)}=...).")
+    for name, example in (("metrics", "[...]"), ("start", "weights")):
+        if name in names:
+            raise ConfigError(f"{name} cannot vary within a grid. Try grokjax.Config(..., {name}={example}).")
 
 
 def _known_names(base: Config, overrides: Sequence[Mapping[str, Any]]) -> set[str]:
