@@ -68,8 +68,8 @@ class LiveRun:
         Args:
           params: to use instead of the run's own.
           rows: 'train', 'val' (all that do not train) or 'all'.
-          dtype: in which logits become a loss, 'float32' or 'float64'; None: the run's own. To differentiate one in
-            float64 twice, do so within `with jax.enable_x64(True)`.
+          dtype: in which logits become a loss, 'float16', 'float32' or 'float64'; None: the run's own. To differentiate
+            one in float64 twice, do so within `with jax.enable_x64(True)`.
 
         Raises:
           ResultError: for other rows, or none.

@@ -189,3 +189,20 @@ def test_float64_sees_losses_that_float32_rounds_to_nothing():
     np.testing.assert_allclose(found, expected, rtol=5e-3)  # 1 + 2e-13 leaves three digits in float64
     np.testing.assert_allclose(gradient[0, 0], [-expected, math.exp(-30), math.exp(-30)], rtol=5e-3)
     assert found.dtype == gradient.dtype == jnp.float32
+
+
+def test_in_float16_a_small_loss_is_0_and_the_others_are_those_of_that_precision():
+    logits = np.array([[[9.0, 0.0]], [[7.0, 0.0]], [[6.0, 0.0]], [[0.0, 3.0]], [[1.0, 1.5]]], np.float32)
+    labels = jnp.zeros((5, 1), jnp.int32)
+    compiled = jax.jit(lambda z: losses.answer_losses(z, labels, dtype="float16"))
+    by_hand = []
+    for z in logits[:, 0].astype(np.float16):
+        total = np.float16(np.exp(z - z.max()).astype(np.float32).sum())
+        by_hand.append(float(np.log(total) - (z[0] - z.max())))
+    found = np.asarray(compiled(logits))[:, 0]
+    assert found.dtype == np.float32 and found[:2].tolist() == by_hand[:2] == [0.0, by_hand[1]]
+    np.testing.assert_allclose(found, by_hand, rtol=2**-10)
+    exact = direct(logits, np.zeros((5, 1), int))
+    assert exact[0] > 1e-4 and (np.abs(found - exact) > 1e-6).all()
+    gradient = jax.grad(lambda z: losses.answer_losses(z, labels, dtype="float16").sum())(jnp.asarray(logits))
+    assert gradient[0, 0, 0] == 0 and gradient[0, 0, 1] == pytest.approx(np.exp(-9), rel=2**-9)

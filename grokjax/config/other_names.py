@@ -192,7 +192,11 @@ VALUES = {
         "stablemax": "stable_max stablemax_cross_entropy",
         "mse": "mse_loss l2 squared_error mean_squared_error squared",
     },
-    "loss_dtype": {"float32": "32 fp32 f32 single float", "float64": "64 fp64 f64 double"},
+    "loss_dtype": {
+        "float16": "16 fp16 f16 half",
+        "float32": "32 fp32 f32 single float",
+        "float64": "64 fp64 f64 double",
+    },
     "precision": {
         "float32": "32 fp32 f32 single float",
         "tensorfloat32": "tf32",

@@ -96,7 +96,9 @@ class Config:
         above=0.0,
         later=True,
     )
-    loss_dtype: str = setting("float32", "dtype in which logits become a loss", choices=("float32", "float64"))
+    loss_dtype: str = setting(
+        "float32", "dtype in which logits become a loss", choices=("float16", "float32", "float64")
+    )
     precision: str = setting(
         "float32",
         "precision of matrix products",

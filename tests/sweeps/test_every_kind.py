@@ -98,6 +98,7 @@ OPTIMIZER_CASES = {
     "AdamW on a sphere": dict(optimizer="adamw", fixed_norm=True),
     "AdamW, StableMax": dict(optimizer="adamw", loss="stablemax"),
     "AdamW, float64 loss": dict(optimizer="adamw", loss_dtype="float64"),
+    "AdamW, float16 loss": dict(optimizer="adamw", loss_dtype="float16"),
     "AdamW, centred": dict(optimizer="adamw", centred=True, output_scale=3.0),
     "SGD, momentum": dict(optimizer="sgd_momentum", learning_rate=0.1),
     "SGD, minibatches": dict(optimizer="sgd_momentum", batch_rule="fixed", batch_size=16, learning_rate=0.05),
