@@ -9,7 +9,14 @@ from grokjax.optimizers.base import Optimizer
 from grokjax.optimizers.chains import Adam, AdamW, RmsProp, Sgd, SgdMomentum
 from grokjax.optimizers.groups import in_group, tensor_paths, unmatched
 from grokjax.optimizers.muon import Muon
-from grokjax.optimizers.transforms import DECAYS, Hyperparameters, normal_like
+from grokjax.optimizers.transforms import (
+    DECAYS,
+    Hyperparameters,
+    grokfast_ema,
+    grokfast_ma,
+    normal_like,
+    orthogonal_gradient,
+)
 from grokjax.optimizers.update import apply
 from grokjax.optimizers.users import EXTRA_ARGUMENTS, TAKEN, Custom, custom
 
@@ -29,8 +36,11 @@ __all__ = [
     "TAKEN",
     "apply",
     "custom",
+    "grokfast_ema",
+    "grokfast_ma",
     "in_group",
     "normal_like",
+    "orthogonal_gradient",
     "tensor_paths",
     "unmatched",
 ]

@@ -14,7 +14,7 @@ from grokjax.optimizers.transforms import (
     grokfast_ema,
     grokfast_ma,
     keep_norm,
-    orthogonal,
+    orthogonal_gradient,
     step,
     still,
 )
@@ -133,7 +133,7 @@ class Optimizer:
         if self.grokfast == "ma":
             parts.append(grokfast_ma(self.grokfast_window, hyper["grokfast_lamb"]))
         if self.orthogonal_gradient:
-            parts.append(orthogonal())
+            parts.append(orthogonal_gradient())
         if self.group:
             parts.append(still(hyper, self.group))
         if self.clip_norm:

@@ -64,7 +64,16 @@ class _WindowState(NamedTuple):
 
 
 def grokfast_ema(alpha, lamb):
-    """g + lamb * m, with m <- alpha * m + (1 - alpha) * g and m_1 = g_1 (as Lee et al.'s code begins)."""
+    """Grokfast: g + lamb * m, with m <- alpha * m + (1 - alpha) * g and m_1 = g_1 (as Lee et al.'s code begins).
+
+    An optax transformation, to stand before an optimizer in any chain.
+
+    Args:
+      alpha: how much of the mean an update keeps, 0 to 1.
+      lamb: the factor on the slow gradient.
+
+    Source: Lee et al. 2024, arXiv:2405.20233.
+    """
 
     def init(params):
         return _SlowState(jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, params))
@@ -78,7 +87,14 @@ def grokfast_ema(alpha, lamb):
 
 
 def grokfast_ma(window: int, lamb):
-    """g + lamb * (mean of the last `window` gradients), once there are that many; keeps them all."""
+    """Grokfast: g + lamb * (mean of the last `window` gradients), once there are that many; keeps them all.
+
+    Args:
+      window: gradients; an integer, which shapes the state.
+      lamb: the factor on the slow gradient.
+
+    Source: Lee et al. 2024, arXiv:2405.20233.
+    """
 
     def init(params):
         return _WindowState(
@@ -94,8 +110,11 @@ def grokfast_ma(window: int, lamb):
     return transformation(init, update)
 
 
-def orthogonal():
-    """Each tensor's gradient without its part along the tensor, scaled to the norm it had."""
+def orthogonal_gradient():
+    """Each tensor's gradient without its part along the tensor, scaled to the norm it had. Its update needs `params`.
+
+    Source: Prieto et al. 2025, arXiv:2501.04697.
+    """
 
     def update(gradient, params, key):
         def across(g, p):

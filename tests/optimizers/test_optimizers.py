@@ -16,7 +16,9 @@ from grokjax.optimizers import (
     SgdMomentum,
     apply,
     custom,
+    grokfast_ema,
     in_group,
+    orthogonal_gradient,
     tensor_paths,
 )
 from grokjax.sweeps.components import component_name
@@ -472,3 +474,15 @@ def test_a_custom_optimizer_is_its_chain_and_its_hyperparameters_are_declared():
 def test_a_custom_optimizer_that_cannot_be_is_refused(make, message):
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         make()
+
+
+def test_grokfast_and_the_orthogonal_gradient_stand_in_any_optax_chain():
+    theta, gradients = np.array([3.0, 4.0], np.float32), np.array([[1.0, 0.0], [0.0, 2.0]], np.float32)
+    slow = optax.chain(grokfast_ema(alpha=0.5, lamb=2.0), optax.sgd(0.1))
+    state = slow.init(theta)
+    for gradient, mean in zip(gradients, ([1.0, 0.0], [0.5, 1.0]), strict=True):
+        update, state = slow.update(gradient, state, theta)
+        np.testing.assert_allclose(update, -0.1 * (gradient + 2 * np.array(mean)), rtol=1e-6)
+    across = optax.chain(orthogonal_gradient(), optax.sgd(1.0))
+    update, _ = across.update(gradients[0], across.init(theta), theta)
+    np.testing.assert_allclose(update, [-0.8, 0.6], rtol=1e-6)  # across (3, 4), of length 1
