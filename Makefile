@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-API := config metrics sweeps live measuring analysis explorer exporting study claims
+API := config metrics sweeps live branching measuring analysis explorer exporting study claims
 
 .PHONY: demo test lint figures docs clean
 

@@ -155,6 +155,7 @@ class Meter:
         self.run_steps = self.skipped = self.ended = self.memorised = self.generalised = 0
         self.lock = threading.Lock()
         self.begin = self.last_line = time.monotonic()
+        self.first: tuple[float, int] | None = None  # when the first steps were done, after compiling, and how many
         self.last_told = -np.inf
         self.reached: dict[str, set[int]] = {"memorised": set(), "generalised": set()}
         self.bar = None
@@ -179,6 +180,7 @@ class Meter:
         """So many run-steps more are done."""
         with self.lock:
             self.run_steps += run_steps
+            self.first = self.first or (time.monotonic(), self.run_steps)
             self._show()
 
     @harmless
@@ -208,7 +210,9 @@ class Meter:
     def line(self) -> str:
         """Runs done, speed, how many got there, time left at most."""
         rate = self.run_steps / max(self.seconds, 1e-9)
-        left = (self.total - self.run_steps - self.skipped) / rate if rate else float("nan")
+        since, done = self.first or (self.begin, 0)
+        pace = (self.run_steps - done) / max(time.monotonic() - since, 1e-9)
+        left = (self.total - self.run_steps - self.skipped) / pace if pace else float("nan")
         text = f"{self.ended}/{self.num_runs} runs, {rate:,.0f} run-steps/s, {self.memorised} memorised"
         text += f", {self.generalised} generalised"
         return text + (f", {clock(left)} left at most" if np.isfinite(left) and self.ended < self.num_runs else "")

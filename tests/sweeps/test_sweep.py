@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from tiny import DECODER, run_steps, same_bits, tiny, train
 
 import grokjax as gj
 from grokjax.config import evaluated_steps
-from grokjax.sweeps import devices, engine, forecast
+from grokjax.sweeps import devices, engine, forecast, progress
 from grokjax.sweeps.grid import make_grid
 
 
@@ -205,3 +206,14 @@ def test_the_rounding_in_which_lanes_differ_grows_as_they_train():
     single, many = (train(config, seed=range(2), lanes=lanes).train_loss for lanes in (1, 2))
     apart = abs(many / single - 1).max("seed")
     assert apart.sel(step=20) < 1e-4 and apart.sel(step=200) > 1e-3
+
+
+def test_the_time_left_is_that_of_the_steps_without_compiling(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    meter = progress.Meter([1000, 1000], shows=False)
+    for at, steps in ((100.0, 1), (110.0, 99)):  # a first step after 100 s, then ten a second
+        now[0] = at
+        meter.advanced(steps)
+        assert ("left at most" in meter.line()) == (at > 100)
+    assert "3 min 12 s left at most" in meter.line() and meter.line().startswith("0/2 runs, 1 run-steps/s")
