@@ -111,7 +111,8 @@ def section(rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pict
     if one is not None:
         lines += [*_picture(rule, one, files, out, pictures), *_table(one), ""]
     lines += [f"Measured: {rule.quantity}. Expected: {words.expected_of(rule).replace('<br>', '; ')}.", ""]
-    if own := functions(rule.study).on_recorded_numbers(rule):
+    on_numbers = getattr(functions(rule.study), "on_recorded_numbers", None)
+    if own := on_numbers(rule) if on_numbers else []:
         parts = "; ".join(words.measured(part) for part in own)
         lines += [f"On the source's own recorded numbers: **{together(own)}** ({parts}).", ""]
     if replayed := [other for other in mine if other.preset == catalogue.REPLAY]:

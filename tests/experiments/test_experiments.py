@@ -308,8 +308,10 @@ def test_a_report_shows_the_pictures_that_were_drawn_of_ones_own_results(folder,
 def test_a_claim_whose_function_is_not_written_yet_says_so(tmp_path, monkeypatch):
     written(tmp_path, "pku/width", "quick", made_up, num_seeds=1)
     monkeypatch.delitem(pku_claims.CLAIMS, "PKU-15")
-    (found,) = [one for one in judge_all("pku", results_in([tmp_path])) if one.rule.id == "PKU-15"]
-    assert found.verdict == "inconclusive" and "has no function for it yet" in words.measured(found.parts[0])
+    monkeypatch.delattr(pku_claims, "on_recorded_numbers")  # which not every source has
+    assert "| [PKU-15](" in report(tmp_path, tmp_path / "R.md")
+    section = (tmp_path / "studies" / "pku.md").read_text().partition('<a id="pku-15">')[2].partition("<a id=")[0]
+    assert "CLAIMS in experiments/pku/claims.py has no function for it yet" in section
 
 
 def test_a_claim_whose_runs_have_not_ended_says_so(tmp_path):
