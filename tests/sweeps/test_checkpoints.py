@@ -114,13 +114,23 @@ def test_all_that_a_run_holds_is_kept(tmp_path, monkeypatch, kind):
 
 def test_checkpoints_are_taken_while_training_goes_on_and_two_are_kept(tmp_path, capsys, monkeypatch, two_places):
     monkeypatch.setattr(checkpoints, "COSTLIEST", 1e9)
-    out = tmp_path / "a.npz"
-    grid = train(out=out, seed=range(2), steps=4000, checkpoint_minutes=1e-4, keep_checkpoints=True, num_devices=2)
-    folder = tmp_path / "a.checkpoints"
-    numbers = sorted(int(path.name) for path in folder.glob("[0-9]*"))
-    assert len(numbers) == 2 and numbers[1] > 2, "older ones are removed"
+    out, folder, advance, deadline = tmp_path / "a.npz", tmp_path / "a.checkpoints", Bank.advance, time.monotonic() + 60
+
+    def numbers():
+        return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
+
+    def slowly(bank):
+        """Stands still after the first steps until a fourth checkpoint is there."""
+        if bank.lanes[0].step and max(numbers(), default=0) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+            return 0, []
+        return advance(bank)
+
+    monkeypatch.setattr(Bank, "advance", slowly)
+    grid = train(out=out, seed=range(2), checkpoint_minutes=1e-4, keep_checkpoints=True, num_devices=2)
+    assert len(numbers()) == 2 and numbers()[1] >= 4, "older ones are removed"
     assert (grid.status == "finished").all() and capsys.readouterr().err == ""
-    again = train(out=out, seed=range(2), steps=4000)
+    again = train(out=out, seed=range(2))
     assert again.identical(grid)
 
 
