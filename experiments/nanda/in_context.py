@@ -1,6 +1,6 @@
 """Learning from the context by one, two and three layers of attention: the in-context score over steps.
 
-Claim: NANDA-13 (see REPORT.md). Source: the NANDA study's slides, after Olsson et al. 2022, arXiv:2209.11895: stacks of
+Claim: NANDA-13. Source: the NANDA study's slides, after Olsson et al. 2022, arXiv:2209.11895: stacks of
 two layers and more go through a phase change, one layer does not. The data are the endless ones of
 `repeated_subsequence`, and every next token is scored. The in-context score is the loss late in the sequence, at
 positions 66 to 75, less that early in it, at 6 to 15, where nothing can have repeated yet; the source does not give

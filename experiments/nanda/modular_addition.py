@@ -1,8 +1,8 @@
 """Grokking of a one-layer transformer on x+y mod 113: its phases, its key frequencies, and progress before the drop.
 
-Claims: NANDA-1 to NANDA-6 and NANDA-11 (see REPORT.md). Source: Nanda et al. 2023, arXiv:2301.05217, figures 2 to 7:
-train and test loss and accuracy, Fourier norms of the embedding, heat maps of neurons and attention, restricted and
-excluded loss over training.
+Claims: NANDA-1, NANDA-2, NANDA-3, NANDA-4, NANDA-5, NANDA-6, NANDA-11. Source: Nanda et al. 2023, arXiv:2301.05217,
+figures 2 to 7: train and test loss and accuracy, Fourier norms of the embedding, heat maps of neurons and attention,
+restricted and excluded loss over training.
 
 `part` is the source's own setting with six seeds. The source trains for 40,000 steps; here a run ends once the test
 loss is 1e-6, or after 20,000 steps. By then it has fallen by a factor of 10^7 from its peak; the source ends its runs

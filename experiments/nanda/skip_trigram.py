@@ -1,6 +1,6 @@
 """Ten skip trigrams, from 60 rows and from endless ones: the loss of each trigram and their total over steps.
 
-Claims: NANDA-10, NANDA-14 (see REPORT.md). Source: the NANDA study's appendix on phase changes in other tasks: a
+Claims: NANDA-10, NANDA-14. Source: the NANDA study's appendix on phase changes in other tasks: a
 trigram is a first token somewhere in the row, whatever lies between, and '=', after which its answer is due; one layer
 of attention only, as the source says, of the width of `repeated_subsequence`. All sizes of the data are ours. Trigram i
 occurs in proportion to 1/i, so that they are learned one after the other. All of the finite rows are one batch.

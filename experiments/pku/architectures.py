@@ -1,8 +1,8 @@
 """Grokking of LSTM, MLP and ResNet on x+y mod p: accuracy over epochs.
 
-Claims: PKU-2, PKU-4. Source: the PKU study, figure 3. Its MLP and ResNet pool the operands' embeddings, so they cannot
-tell (a, b) from (b, a): a network that merely memorises is right on the swaps of its training rows. The accuracy on
-validation rows whose swap was not trained on is kept as `unswapped_accuracy`.
+Claims: PKU-2, PKU-3, PKU-4. Source: the PKU study, figure 3. Its MLP and ResNet pool the operands' embeddings, so they
+cannot tell (a, b) from (b, a): a network that merely memorises is right on the swaps of its training rows. The accuracy
+on validation rows whose swap was not trained on is kept as `unswapped_accuracy`.
 
 The budget of MLP and ResNet is given by the source as 100,000 epochs at fraction .3, otherwise 30,000, 20,000 or
 5,000, without saying where; here 30,000 at .5 and 20,000 at .7. Modulus 97 of these two is in `step_and_batch`.

@@ -1,8 +1,8 @@
 """The control for PKU-3: two moduli with as many training rows, not the same share of the table.
 
-A smaller modulus at the same train fraction has fewer training rows. Whether it groks more for being smaller or for
-having fewer rows is seen where the rows are equal. Source: the PKU study's claim on figures 1 to 3; the control is
-ours. The rest is `modular_addition`.
+Claim: PKU-3. A smaller modulus at the same train fraction has fewer training rows. Whether it groks more for being
+smaller or for having fewer rows is seen where the rows are equal. Source: the PKU study's claim on figures 1 to 3; the
+control is ours. The rest is `modular_addition`.
 """
 
 from grokjax.cli import run

@@ -1,7 +1,7 @@
 """x+y mod p on ordered rows x1 <= x2 against all rows, with controls for what else differs between them.
 
-Claim: PKU-12. Source: the PKU study, figure 7: modulus 97, 4,753 ordered rows against 9,409, AdamW 5e-4 with decay 1,
-batch 1,024, 50,000 epochs on ordered rows and 5,000 on all, train fractions .3, .5 and .7.
+Claims: PKU-12, PKU-18. Source: the PKU study, figure 7: modulus 97, 4,753 ordered rows against 9,409, AdamW 5e-4 with
+decay 1, batch 1,024, 50,000 epochs on ordered rows and 5,000 on all, train fractions .3, .5 and .7.
 
 All rows at the same fraction are twice as many, and hold both orders of a pair, of which one may train and the other
 validate. So two controls are ours: all rows with as many of them training as in the ordered set, and all rows split by

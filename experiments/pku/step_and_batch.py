@@ -1,7 +1,7 @@
 """MLP and ResNet on x+y mod 97, over learning rate and batch: do they grok only with smaller ones?
 
-Claim: PKU-17, and modulus 97 of PKU-5. Source: the PKU study's text on figure 3, which gives no values; the arms are
-ours: learning rate 7e-4, 3e-4 and 1e-4, batch 80 and 40, the budget 5,000 epochs.
+Claim: PKU-17. Source: the PKU study's text on figure 3, which gives no values; the arms are ours: learning rate 7e-4,
+3e-4 and 1e-4, batch 80 and 40, the budget 5,000 epochs.
 """
 
 from grokjax.cli import run

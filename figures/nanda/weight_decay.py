@@ -43,7 +43,7 @@ def times(ax, runs: Runs) -> None:
     shown = [runs.crossing(part, 99)[0] for part in COLORS]
     gj.plot.time_axis(ax, "y", np.concatenate([*(one[np.isfinite(one)] for one in shown), runs.column("last_step")]))
     handles = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
-    ax.legend(handles.values(), handles.keys())
+    ax.legend(handles.values(), handles.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Every preset of every experiment can be run, and from results of its form come its figure and its claims."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -79,6 +80,14 @@ def test_an_experiment_opens_with_what_it_is_and_its_source_and_bears_the_name_o
     if experiment.main is None:  # `python experiments/operations.py` counts those that are new
         counted = catalogue.written(experiment.study, "operations.toml") if experiment.study != "demo" else None
         assert counted is None or set(counted[name.partition("/")[2]]) == set(experiment.presets)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not name.startswith("demo/")])
+def test_an_experiment_names_the_claims_that_are_judged_by_its_results(name):
+    study, _, short = name.partition("/")
+    sentence = re.search(r"^Claims?:([^;.(]*)", EXPERIMENTS[name].doc, re.MULTILINE)
+    said = set(re.findall(r"[A-Z]+-P?\d+", sentence[1] if sentence else ""))
+    assert said == {claim for claim, rule in registry(study).items() if short in rule.results}
 
 
 @pytest.mark.parametrize("name", ["huang/zones", "melnik/typical", "nanda/digits", "pku/width", "power/division"])
