@@ -159,6 +159,8 @@ def test_the_command_writes_a_page_beside_the_result_or_says_in_a_sentence_what_
     shutil.copy(reference() / "demo" / "quickstart-quick.npz", "mine.npz")
     exploring.explore_command(["grokjax explore", "mine.npz"])
     assert "page    mine.html (1." in capsys.readouterr().out and "<title>mine</title>" in Path("mine.html").read_text()
+    exploring.explore_command(["grokjax explore", "demo/quickstart", "--preset=quick", "--out=demo.html"])
+    assert "<title>demo/quickstart-quick</title>" in Path("demo.html").read_text() and capsys.readouterr().out
     for arguments, said in {
         (): "No result is named",
         ("none.npz",): "There is no result file none.npz",

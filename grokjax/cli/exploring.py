@@ -28,8 +28,8 @@ def explore_command(argv: Sequence[str]) -> None:
         if values.help:
             show(f"{EXPLORE_DOC}\n\n{values.get_help()}")
             return
-        path, out = _places(rest, values.preset, values.out)
-        page = _page(path, out)
+        path, out, title = _places(rest, values.preset, values.out)
+        page = _page(path, out, title)
     except OSError as error:
         _end(argv, f"{error.filename or path}: {error.strerror}. Try another --out.")
     except (flags.Error, ValueError) as error:
@@ -37,8 +37,8 @@ def explore_command(argv: Sequence[str]) -> None:
     show(f"result  {path}\npage    {page.path} ({page.path.stat().st_size / 1e6:.1f} MB): open it in a browser")
 
 
-def _places(rest: Sequence[str], preset: str | None, out: str | None) -> tuple[Path, Path]:
-    """The result and its page; ValueError naming what is amiss."""
+def _places(rest: Sequence[str], preset: str | None, out: str | None) -> tuple[Path, Path, str]:
+    """The result, its page and the page's title; ValueError naming what is amiss."""
     if len(rest) != 1:
         given = f"{len(rest)} results are named" if rest else "No result is named"
         raise ValueError(f"{given}. Name one: grokjax explore results/add.npz, or an experiment, as pku/optimizers.")
@@ -51,13 +51,13 @@ def _places(rest: Sequence[str], preset: str | None, out: str | None) -> tuple[P
     page = Path(out) if out else (drawn_to(path) if named else path).with_suffix(".html")
     if page.suffix not in (".html", ".htm"):
         raise ValueError(f"out={page} does not end in .html. Try --out={page}.html.")
-    return path, page
+    return path, page, f"{rest[0].partition('/')[0]}/{path.stem}" if named else path.stem
 
 
-def _page(path: Path, out: Path):
+def _page(path: Path, out: Path, title: str):
     from grokjax.explorer import explore  # Bokeh takes a second to import
 
-    return explore(path, out)
+    return explore(path, out, title)
 
 
 def _end(argv: Sequence[str], sentence: str) -> None:
