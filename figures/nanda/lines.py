@@ -3,11 +3,15 @@
 import json
 
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
 from grokjax import results
 from grokjax.plot import COLORS, EDGE, step_axis
 from grokjax.plot.panels import along, count, label_of, ran
+
+ENTRY_INCHES = 1.9
+"""Width of an entry of the legend, about."""
 
 NAMES = {"train": "training rows", "val": "rows not trained on"}
 
@@ -73,15 +77,18 @@ def losses(ax, cell, label: str, endless: bool) -> None:
 
 
 def key(figure, several: bool, *more: tuple[str, dict]) -> None:
-    """One legend below all panels."""
-    handles = [Line2D([], [], color=COLORS[part], lw=1.8, label=label) for part, label in NAMES.items()]
+    """One legend below all panels, of what they show."""
+    colors = {to_hex(line.get_color()) for ax in figure.axes for line in ax.get_lines()}
+    shown = {part: label for part, label in NAMES.items() if to_hex(COLORS[part]) in colors}
+    handles = [Line2D([], [], color=COLORS[part], lw=1.8, label=label) for part, label in shown.items()]
     if several:
         handles += [
             Line2D([], [], color=EDGE, lw=1.8, label="median"),
             Line2D([], [], color=EDGE, lw=0.5, label="one run"),
         ]
     handles += [Line2D([], [], label=label, **look) for label, look in more]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+    columns = int(figure.get_figwidth() / ENTRY_INCHES)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns))
 
 
 GUESS = ("best guess without reading", dict(color=EDGE, lw=0.9, ls="--"))
