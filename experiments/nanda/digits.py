@@ -1,10 +1,10 @@
 """Addition of 5-digit numbers, from 700 sums and from endless ones: the loss of each digit of the answer over steps.
 
-Claims: NANDA-9, NANDA-10. Source: the NANDA study's appendix on phase changes in other tasks, and its
-slides: one layer of width 128, 18 tokens a row (5 + 1 + 5 + 1 + 6), 700 sums in one batch against endless ones. The
-slides word the sum without carry, each digit modulo 10; those are arms of their own. For learning rate, decay and the
-batches of endless data the source gives no numbers: 1e-3 and 1 as in the modular addition, and 256. The 1,000 sums that
-the loss is measured on, of finite and of endless data, are the same. With 700 sums the loss is computed in float64.
+Claims: NANDA-9, NANDA-10. Source: the NANDA study's appendix on phase changes in other tasks, and its slides: one layer
+of width 128, 18 tokens a row (5 + 1 + 5 + 1 + 6), 700 sums in one batch against endless ones. The slides word the sum
+without carry, each digit modulo 10; those are arms of their own. For learning rate, decay and the batches of endless
+data the source gives no numbers: 1e-3 and 1 as in the modular addition, and 256. The 1,000 sums that the loss is
+measured on, of finite and of endless data, are the same. With 700 sums the loss is computed in float64.
 
 Pilots (seed 100), 3-digit sums, width 64: 200 sums were memorised by step 200, the test loss rose from 2.6 to 14 by
 step 1,500 and stayed there to the end at 8,000; `number_of_sums` has what more sums did, and quick has 500. On endless

@@ -1,11 +1,11 @@
 """Learning from the context by one, two and three layers of attention: the in-context score over steps.
 
-Claim: NANDA-13. Source: the NANDA study's slides, after Olsson et al. 2022, arXiv:2209.11895: stacks of
-two layers and more go through a phase change, one layer does not. The data are the endless ones of
-`repeated_subsequence`, and every next token is scored. The in-context score is the loss late in the sequence, at
-positions 66 to 75, less that early in it, at 6 to 15, where nothing can have repeated yet; the source does not give
-its positions, and shorter sequences are read at the same shares of their length. A model that copies every repeated
-token perfectly has a score of about -3 nats.
+Claim: NANDA-13. Source: the NANDA study's slides, after Olsson et al. 2022, arXiv:2209.11895: stacks of two layers and
+more go through a phase change, one layer does not. The data are the endless ones of `repeated_subsequence`, and every
+next token is scored. The in-context score is the loss late in the sequence, at positions 66 to 75, less that early in
+it, at 6 to 15, where nothing can have repeated yet; the source does not give its positions, and shorter sequences are
+read at the same shares of their length. A model that copies every repeated token perfectly has a score of about -3
+nats.
 
 Pilots (seed 100), width 32, 32 token ids: with all 85 tokens quick was too slow. In 32 tokens, of which the three
 occurrences take 24, all three depths fell alike, by .6 nats around step 1,000 and to -.95 at 5,000: there the

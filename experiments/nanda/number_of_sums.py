@@ -1,8 +1,8 @@
 """5-digit addition from 200 to 3,000 sums: how long generalising takes after memorising, over the number of sums.
 
-Claim: NANDA-12. Source: the NANDA study's slides: few sums are memorised, about 700 grok, many
-generalise at once. Model and training are those of `digits`, all sums in one batch; a run ends once its test loss is
-.05 nats or less. Of the 4,000 sums of the table those that do not train are tested.
+Claim: NANDA-12. Source: the NANDA study's slides: few sums are memorised, about 700 grok, many generalise at once.
+Model and training are those of `digits`, all sums in one batch; a run ends once its test loss is .05 nats or less. Of
+the 4,000 sums of the table those that do not train are tested.
 
 Pilots (seed 100), 3-digit sums, width 64: 200 sums were memorised by step 200 and not generalised in 8,000 (test loss
 14); 400 were memorised by 230, the test loss rose to 2.9 at step 2,200 and was 2.8 at 4,100; of 800 the test loss was

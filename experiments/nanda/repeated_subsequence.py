@@ -1,10 +1,10 @@
 """A random subsequence that repeats, in 512 sequences and in endless ones: loss of the repeated tokens over steps.
 
-Claims: NANDA-9, NANDA-10. Source: the NANDA study's appendix on phase changes in other tasks: two
-layers of attention only, width 48, 85 tokens of 128, a subsequence of 16 that stands three times, AdamW 1e-3 with decay
-1 and betas .9 and .999, batches of 128; 512 sequences for 10^5 steps, endless ones for 6,000. Scored are the second and
-later tokens of the second and third occurrence, that is what a perfect model can know. The source does not say where
-the occurrences lie (here anywhere, all disjoint placements being equally likely) nor which tokens it scores.
+Claims: NANDA-9, NANDA-10. Source: the NANDA study's appendix on phase changes in other tasks: two layers of attention
+only, width 48, 85 tokens of 128, a subsequence of 16 that stands three times, AdamW 1e-3 with decay 1 and betas .9 and
+.999, batches of 128; 512 sequences for 10^5 steps, endless ones for 6,000. Scored are the second and later tokens of
+the second and third occurrence, that is what a perfect model can know. The source does not say where the occurrences
+lie (here anywhere, all disjoint placements being equally likely) nor which tokens it scores.
 
 Pilot (seed 100), 32 tokens of 32 ids, a subsequence of 8, width 32: from 512 sequences the test loss fell with the
 training loss and never rose, to 1.4 by step 2,800 and to .55 in a second drop at 3,000; from endless ones it stayed at

@@ -1,9 +1,9 @@
 """Ten skip trigrams, from 60 rows and from endless ones: the loss of each trigram and their total over steps.
 
-Claims: NANDA-10, NANDA-14. Source: the NANDA study's appendix on phase changes in other tasks: a
-trigram is a first token somewhere in the row, whatever lies between, and '=', after which its answer is due; one layer
-of attention only, as the source says, of the width of `repeated_subsequence`. All sizes of the data are ours. Trigram i
-occurs in proportion to 1/i, so that they are learned one after the other. All of the finite rows are one batch.
+Claims: NANDA-10, NANDA-14. Source: the NANDA study's appendix on phase changes in other tasks: a trigram is a first
+token somewhere in the row, whatever lies between, and '=', after which its answer is due; one layer of attention only,
+as the source says, of the width of `repeated_subsequence`. All sizes of the data are ours. Trigram i occurs in
+proportion to 1/i, so that they are learned one after the other. All of the finite rows are one batch.
 
 Pilots (seed 100): from 512 rows in batches of 128 the trigrams are learned at steps 130 to 230, test loss and training
 loss together, just as from endless ones. In one batch, 160 rows do the same; of 80 the test loss is .48 when they are

@@ -1,7 +1,7 @@
 """Grokking of a Transformer on x+y mod p, over modulus and train fraction: accuracy and loss over epochs.
 
-Claims: PKU-1, PKU-2, PKU-3, PKU-14. Source: the PKU study, figures 1 and 2: modulus 47 and 97, train
-fraction .3, .5 and .7, AdamW 1e-3 with decay 1, dropout .1, batch 256.
+Claims: PKU-1, PKU-2, PKU-3, PKU-14. Source: the PKU study, figures 1 and 2: modulus 47 and 97, train fraction .3, .5
+and .7, AdamW 1e-3 with decay 1, dropout .1, batch 256.
 
 In quick, small and part a run ends once validation accuracy has held 99 %.
 
