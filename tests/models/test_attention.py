@@ -65,11 +65,71 @@ def test_a_derivative_forward_is_the_gradient_along_its_direction(name, shares):
     np.testing.assert_allclose(forward, dot(gradient, direction), rtol=1e-4)
 
 
-def products(visible, operands, along):
+def by_hand(queries, keys, values, visible):
+    """Attention of float64 arrays by its definition, a row, head and query at a time."""
+    batch, length, heads, features = queries.shape
+    result = np.zeros((batch, length, heads, features))
+    for row, query, head in np.ndindex(batch, length, heads):
+        sees = np.broadcast_to(visible, (batch, *visible.shape[-2:]))[row, query]
+        scores = keys[row, :, head] @ queries[row, query, head] / np.sqrt(features)
+        weights = np.exp(scores - scores.max()) * sees if sees.any() else np.ones(len(sees))
+        result[row, query, head] = weights / weights.sum() @ values[row, :, head]
+    return result.reshape(batch, length, heads * features)
+
+
+def masks(queries, keys):
+    """Which query sees which key, in several ways, by name."""
+    causal, random = np.tri(keys, dtype=bool)[-queries:], np.random.default_rng(2)
+    blind = causal & (np.arange(queries) % 5 != 1)[:, None]
+    return {
+        "causal": causal,
+        "some see nothing": blind,
+        "all": np.ones((1, keys), bool).repeat(queries, axis=0),
+        "by row": random.random((2, queries, keys)) < 0.3,
+        "traced": jnp.asarray(causal),
+    }
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(9, 9), (1, 40), (50, 50), (84, 84), (3, 150), (150, 150)])
+def test_attention_of_longer_rows_is_its_definition(queries, keys):
+    operands = random_like([jnp.zeros((2, length, 2, 3)) for length in (queries, keys, keys)], 0)
+    queries_keys_values = [3 * np.asarray(x, np.float64) for x in operands]
+    for name, visible in masks(queries, keys).items():
+        found = quickly(lambda q, k, v, seen=visible: attention.attend(q, k, v, seen))(*(3 * x for x in operands))
+        expected = by_hand(*queries_keys_values, np.asarray(visible))
+        np.testing.assert_allclose(found, expected, atol=2e-5, err_msg=name)
+
+
+def test_attention_of_longer_rows_does_not_overflow_and_attends_to_what_is_far_above_all_else():
+    operands = [jnp.full((1, 70, 1, 2), size) for size in (40.0, 40.0)] + [jnp.arange(140.0).reshape(1, 70, 1, 2)]
+    keys = operands[1].at[0, 5].multiply(2)
+    mixed = attention.attend(operands[0], keys, operands[2], np.tri(70, dtype=bool))
+    np.testing.assert_allclose(mixed[0, 5:], np.broadcast_to([10.0, 11.0], (65, 2)), rtol=1e-6)
+    np.testing.assert_allclose(mixed[0, 4], [4.0, 5.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_of_longer_rows_is_differentiated_as_its_definition_is(causal):
+    shapes = [jnp.zeros((1, 40, 2, 3))] * 3
+    visible = np.tri(40, dtype=bool) if causal else jnp.ones((40, 40), bool)
+    operands, along = random_like(shapes, 0), random_like([jnp.zeros((2, *x.shape)) for x in shapes], 1)
+
+    def plain(queries, keys, values, _):
+        scores = jnp.einsum("bqhd,bkhd->bhqk", queries, keys) / np.sqrt(3)
+        weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
+        return jnp.einsum("bhqk,bkhd->bqhd", weights, values).reshape(1, 40, 6)
+
+    found, expected = products(visible, operands, along), products(visible, operands, along, plain)
+    assert all(np.abs(leaf).max() > 0.01 for leaf in jax.tree.leaves(expected))
+    for ours, theirs in zip(found, expected, strict=True):
+        reference.assert_trees_close(ours, theirs, 1e-5)
+
+
+def products(visible, operands, along, attend=attention.attend):
     """Hessian-vector products along [directions, ...]: forward over backward, backward over backward, and mapped."""
 
     def slope(operands):
-        return jax.grad(lambda o: jnp.sin(attention.attend(*o, visible)).sum())(operands)
+        return jax.grad(lambda o: jnp.sin(attend(*o, visible)).sum())(operands)
 
     one = jax.tree.map(lambda leaf: leaf[0], along)
     return quickly(
