@@ -1,4 +1,4 @@
-"""Grokking on x+y mod 113 over the amount of data: with little it only memorises, with much there is no gap.
+"""Grokking on x+y mod p over the amount of data: with little it only memorises, with much there is no gap.
 
 Claim: NANDA-7. Source: Nanda et al. 2023, arXiv:2301.05217, and its notebook: train fractions .25 to .95, a run ends
 once the test loss is 3e-6; recorded is the first step with a test loss below 1, 7,583 at .3 and 744 at .5. It does not

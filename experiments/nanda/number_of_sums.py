@@ -1,4 +1,4 @@
-"""5-digit addition from 200 to 3,000 sums: how long generalising takes after memorising, over the number of sums.
+"""Addition from few sums to many: how long generalising takes after memorising, over the number of sums.
 
 Claim: NANDA-12. Source: the NANDA study's slides: few sums are memorised, about 700 grok, many generalise at once.
 Model and training are those of `digits`, all sums in one batch; a run ends once its test loss is .05 nats or less. Of

@@ -1,4 +1,4 @@
-"""The sharpness of minima that twenty seeds end in, against their validation accuracy.
+"""The sharpness of minima that many seeds end in, against their validation accuracy.
 
 Claim: POWER-12. Source: Power et al. 2022, appendix A.5 and figure 8 there: x·y in S5, 70 % of the table, twenty
 seeds; Spearman's correlation of sharpness and validation accuracy is -0.795.

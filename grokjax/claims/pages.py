@@ -9,6 +9,7 @@ from grokjax.claims import recorded, words
 from grokjax.claims.judge import Files, Judgement, functions
 from grokjax.claims.rules import Rule, registry
 from grokjax.claims.verdicts import together
+from grokjax.study import find
 
 Found = Mapping[str, Sequence[Judgement]]
 """Judgements by study."""
@@ -16,13 +17,14 @@ Found = Mapping[str, Sequence[Judgement]]
 TITLE = "Which of the papers' claims replicate"
 
 NOTES = (
-    "`(scaled)`: the runs are at other settings than the source's, mostly smaller, so they can support its "
-    "claim and not refute it. `(!)`: may well be false, or depend on a hyperparameter. Ratios are shown as "
-    "factors, differences of accuracy in percentage points; means with Student's 95 % interval or, where a run "
-    "never reached the level, medians with an interval by order statistics. A run that did not reach a level "
-    "within its budget reaches it later than its last step, or never, so a ratio to it may only have a bound "
-    "(> ×3). Where nothing is known no number is shown. In labels, p is the modulus, alpha the train fraction, K "
-    "the number of operands."
+    "`(scaled)`: the runs are at other settings than the source's, mostly smaller (the line below a picture says "
+    "which), so they can support its claim and not refute it. `(!)`: may well be false, or depend on a "
+    "hyperparameter. Ratios are shown as factors, differences of accuracy in percentage points; means with "
+    "Student's 95 % interval or, where a run never reached the level, medians with an interval by order statistics. "
+    "A run that did not reach a level within its budget reaches it later than its last step, or never, so a ratio "
+    "to it may only have a bound (> ×3). Where nothing is known no number is shown. Verdicts rest on each part's "
+    "own interval; p by Holm's method, on the page of a study, says what would be left if all claims of the study "
+    "counted as one family. In labels, p is the modulus, alpha the train fraction, K the number of operands."
 )
 
 
@@ -73,7 +75,8 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
     if numbers := getattr(functions(study), "recorded_numbers", list)():
         lines += ["## The source's numbers beside ours", "", *_number_rows(study, numbers, files), ""]
     lines += ["## Experiments", "", *experiment_rows(study, judgements, files, out, pictures), ""]
-    lines += ["## Results read", "", *result_rows(study, files, out)]
+    lines += ["## Results read", "", "Minutes are by the clock, pauses and all that went into a file included.", ""]
+    lines += result_rows(study, files, out)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -117,8 +120,8 @@ def section(rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pict
         lines += [f"On the source's own recorded numbers: **{together(own)}** ({parts}).", ""]
     if replayed := [other for other in mine if other.preset == catalogue.REPLAY]:
         lines += [f"On a replay of the source's code, as it was: **{words.verdict(replayed[0])}**.", ""]
-    if one is None or one.verdict not in ("reproduced", "refuted") or one.scaled:
-        lines += [f"To settle it: {_needed(rule)}.", ""]
+    if not _settled(rule, one):
+        lines += [f"To settle it: {_needed(rule, files)}.", ""]
     if others := [other for other in mine if other is not one]:
         lines += ["<details><summary>Other presets</summary>", ""]
         for other in others:
@@ -155,7 +158,15 @@ def _picture(rule: Rule, one: Judgement, files: Files, out: Path, pictures: Mapp
     if drawn is None:
         return []
     name, picture = drawn
-    return [f"![{catalogue.title(name)}, preset {one.preset}]({os.path.relpath(picture, out.parent)})", ""]
+    caption = f"{catalogue.title(name)}, preset `{one.preset}`"
+    if preset := find(name).presets.get(one.preset):
+        caption = f"{caption}: {preset.size}"
+    return [
+        f"![{catalogue.title(name)}, preset {one.preset}]({os.path.relpath(picture, out.parent)})",
+        "",
+        f"*{caption}.*",
+        "",
+    ]
 
 
 def result_drawn(
@@ -183,15 +194,23 @@ def _table(one: Judgement) -> list[str]:
     return lines + (["", f"At other accuracies: {', '.join(beside)}."] if beside else [])
 
 
-def _needed(rule: Rule) -> str:
-    """The commands that make all results of a claim, and how long each takes if no run ends early."""
+def _settled(rule: Rule, one: Judgement | None) -> bool:
+    """Whether all parts of a claim were judged, at the source's own setting, to be as it says or the other way."""
+    return (
+        one is not None and one.verdict in ("reproduced", "refuted") and not one.scaled and len(one.parts) >= rule.parts
+    )
+
+
+def _needed(rule: Rule, files: Files) -> str:
+    """The commands that make the results of a claim that are not there, and how long each takes at most."""
 
     def needed(name: str) -> str:
         hours = catalogue.hours(f"{rule.study}/{name}", "claim")
         took = f" (about {catalogue.duration(hours)} on two cores)" if hours else ""
         return f"`grokjax run {rule.study}/{name} --preset=claim`{took}"
 
-    return " and ".join(map(needed, rule.results))
+    missing = [name for name in rule.results if "claim" not in files.get(f"{rule.study}/{name}", {})]
+    return " and ".join(map(needed, missing)) or "all that was planned has run; more seeds would narrow the interval"
 
 
 def study_rows(found: Found, out: Path, pages: Path) -> list[str]:
@@ -222,7 +241,7 @@ def experiment_rows(
         drawn = {preset: pictures[path] for preset, path in presets.items() if path in pictures}
         links = " ".join(f"[{preset}]({os.path.relpath(picture, out.parent)})" for preset, picture in drawn.items())
         record = catalogue.records(study).get(short, {}).get("quick")
-        rules = [rule for rule in registry(study).values() if rule.results[0] == short]
+        rules = [rule for rule in registry(study).values() if short in rule.results]
         verdicts = [f"{rule.id} {words.verdict(words.best(rule, judgements))}" for rule in rules]
         minutes = f"{record.minutes:g}" if record else ""
         lines.append(words.row([catalogue.title(name), f"`grokjax run {name}`", minutes, links, "<br>".join(verdicts)]))

@@ -150,19 +150,21 @@ def without_interval(rule: Rule, label: str, value: float, *, about: bool = Fals
 def together(parts: Sequence[Part], claimed: int = 0) -> str:
     """The verdict on a claim of several parts.
 
-    *Reproduced* if all are, and are as many as the claim has; *partly* if some are, wholly or partly; *no effect* if
-    none has one; *refuted* if each is refuted or without effect; otherwise *inconclusive*. Without parts, *not run*.
+    *Reproduced* if all are, *no effect* if none has one, *refuted* if each is refuted or without effect, and are as
+    many as the claim has; *partly* if some are reproduced, wholly or partly; otherwise *inconclusive*. Without parts,
+    *not run*.
     """
     found = [part.verdict for part in parts]
     if not found:
         return "not run"
-    if all(verdict == "reproduced" for verdict in found) and len(found) >= claimed:
+    whole = len(found) >= claimed
+    if whole and all(verdict == "reproduced" for verdict in found):
         return "reproduced"
     if any(verdict in ("reproduced", "partly") for verdict in found):
         return "partly"
-    if all(verdict == "no effect" for verdict in found):
+    if whole and all(verdict == "no effect" for verdict in found):
         return "no effect"
-    return "refuted" if all(verdict in ("refuted", "no effect") for verdict in found) else "inconclusive"
+    return "refuted" if whole and all(verdict in ("refuted", "no effect") for verdict in found) else "inconclusive"
 
 
 def _enough(rule: Rule, label: str, found: Estimate, verdict: str, changes) -> Part:

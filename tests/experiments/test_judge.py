@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from test_pku_claims import EFFECTS, made, pku_15, times
 
-from grokjax.claims import registry
+from grokjax.claims import pages, registry
 from grokjax.claims.judge import judge
+from grokjax.study import find
 
 
 def verdict(evidence, name="PKU-15", **changes):
@@ -39,6 +40,38 @@ def test_runs_of_a_smaller_budget_are_not_the_sources_own():
 def test_a_claim_of_several_parts_of_which_some_were_not_run_is_reproduced_partly():
     evidence = at(97, 10**6, pku_15("reproduced"))
     assert verdict(evidence).verdict == "reproduced" and verdict(evidence, parts=2).verdict == "partly"
+
+
+def test_a_claim_of_several_parts_of_which_some_were_not_run_is_not_refuted_nor_without_effect():
+    evidence = at(97, 10**6, pku_15("refuted"))
+    assert verdict(evidence).verdict == "refuted" and verdict(evidence, parts=2).verdict == "inconclusive"
+    evidence = at(97, 10**6, pku_15("no effect"))
+    assert verdict(evidence).verdict == "no effect" and verdict(evidence, parts=2).verdict == "inconclusive"
+
+
+def test_a_source_that_gives_no_sizes_is_never_refuted_by_sizes_of_ours():
+    assert verdict(at(97, 10**6, pku_15("refuted")), own=dict(modulus=[])).scaled
+
+
+def test_a_page_asks_for_what_has_not_run_until_all_parts_are_settled(tmp_path):
+    one = verdict(at(97, 10**6, pku_15("refuted")))
+    rule, name = one.rule, f"pku/{one.rule.results[0]}"
+
+    def asked(one, files):
+        lines = pages.section(rule, [one], files, tmp_path / "pku.md", {})
+        return [line for line in lines if line.startswith("To settle it")]
+
+    assert not asked(one, {})
+    scaled = dataclasses.replace(one, scaled=True)
+    assert f"`grokjax run {name} --preset=claim`" in asked(scaled, {})[0]
+    assert "all that was planned has run" in asked(scaled, {name: dict(claim=Path("claim.npz"))})[0]
+
+
+def test_a_picture_on_a_page_is_captioned_by_what_its_preset_trains(tmp_path):
+    one = verdict(at(97, 10**6, pku_15("refuted")))
+    name, path = f"pku/{one.rule.results[0]}", Path(f"{one.rule.results[0]}-small.npz")
+    lines = pages.section(one.rule, [one], {name: dict(small=path)}, tmp_path / "p.md", {path: tmp_path / "x.png"})
+    assert any(find(name).presets["small"].size in line for line in lines)
 
 
 def test_what_is_not_singled_out_cannot_be_judged():
