@@ -34,15 +34,22 @@ NEVER_EMERGED = "seeds both emerge between the same two models, or one of them i
 BEGUN, GENERALISED = 0.1, 0.9
 """Validation accuracies between which a size is in the band, and between which the weight norm is compared."""
 
-EMERGED = 0.5
+EMERGED, HELD = 0.5, 0.99
+"""Accuracies: of a task that has emerged, and at which a run ends."""
 
 
 def final_accuracy(runs: Runs, part: str = "val", share: float = 1.0) -> np.ndarray:
-    """[runs], the mean over the last 1 % of the steps, of the whole run or of a share of its budget."""
+    """[runs], the mean over the last 1 % of the steps, of the whole run or of a share of its budget.
+
+    Of a run that ended because its validation accuracy had held 99 % it is that at least: the few evaluations of its
+    last 1 % may lie below what the median of the last 500 steps was.
+    """
     ends = np.minimum(runs.column("last_step"), share * runs.budget())
     curves = runs.curve(f"{part}_accuracy")
     seen = [runs.step <= end for end in ends]
-    return np.array([final(runs.step[one], curve[one]) for curve, one in zip(curves, seen, strict=True)])
+    found = np.array([final(runs.step[one], curve[one]) for curve, one in zip(curves, seen, strict=True)])
+    held = (runs.column("status") == "stopped") & (runs.column("last_step") <= ends) & (part == "val")
+    return np.where(held, np.maximum(found, HELD), found)
 
 
 def kinds(runs: Runs) -> np.ndarray:
@@ -229,22 +236,25 @@ def _split_lowers_emergence(evidence: Evidence, rule: Rule, level: int) -> Findi
 
 def _norm_falls_or_rises(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-7."""
-    parts, used = [], []
-    for name, sign, told in (("grokking", -1, "falls"), ("progression", 1, "rises")):
-        for _, runs in _cell(evidence, name):
-            parts.append(effect(rule, f"{_size(runs)}: {told} in {name}", sign * norm_change(runs)))
-            used.append(runs)
+    runs = evidence.get("dynamics")
+    if runs is None:
+        return Findings([])
+    shown, parts, used = kinds(runs), [], []
+    for kind, sign, told in (("grokking", -1, "falls"), ("progression", 1, "rises")):
+        those = runs.take(np.flatnonzero(shown == kind))
+        changes = pd.Series(sign * norm_change(those)).groupby(those.column("seed")).mean().dropna()
+        parts.append(effect(rule, f"{told} in {kind}", changes.to_numpy()))
+        used.append(those)
     return Findings(parts, used=used, by_level=False)
 
 
 def norm_change(runs: Runs) -> np.ndarray:
-    """ln of weight norm at 90 % validation accuracy, or at the end, over that at 10 %; runs that reach 10 % alone."""
+    """[runs], ln of weight norm at 90 % validation accuracy, or at the end, over that at 10 %; NaN if never at 10 %."""
     changes = []
     for accuracy, norm in zip(runs.curve("val_accuracy"), runs.curve("weight_norm").astype(np.float64), strict=True):
         begun, done = (np.flatnonzero(accuracy >= level) for level in (BEGUN, GENERALISED))
-        if len(begun):
-            changes.append(np.log(norm[done[0] if len(done) else -1] / norm[begun[0]]))
-    return np.array(changes)
+        changes.append(np.log(norm[done[0] if len(done) else -1] / norm[begun[0]]) if len(begun) else np.nan)
+    return np.array(changes, np.float64)
 
 
 def _band_is_a_thousand_rows(evidence: Evidence, rule: Rule, level: int) -> Findings:
@@ -264,16 +274,17 @@ def _band_is_a_thousand_rows(evidence: Evidence, rule: Rule, level: int) -> Find
 
 def _semi_grokking_switches(evidence: Evidence, rule: Rule, level: int) -> Findings:
     """HUANG-10."""
-    arms = {name: runs for name in ("semi-grokking", "grokking") for _, runs in _cell(evidence, name)}
-    if len(arms) < 2:
+    cells_of = {name: runs for name in ("semi-grokking", "grokking") for _, runs in _cell(evidence, name)}
+    if len(cells_of) < 2:
         return Findings([])
-    counts = [switches(runs.curve("val_accuracy")) for runs in paired(*arms.values())]
-    part = effect(rule, "semi-grokking less grokking", (counts[0] - counts[1]).astype(np.float64))
+    arms = [runs.take(np.flatnonzero(kinds(runs) == name)) for name, runs in cells_of.items()]
+    counts = [switches(runs.curve("val_accuracy")).astype(np.float64) for runs in paired(*arms)]
+    part = effect(rule, "semi-grokking less grokking", counts[0] - counts[1])
     controls = [
         effect(rule, f"{_size(runs)}: {name}", switches(runs.curve("val_accuracy")).astype(np.float64))
-        for name, runs in arms.items()
+        for name, runs in cells_of.items()
     ]
-    return Findings([part], controls, list(arms.values()), by_level=False)
+    return Findings([part], controls, arms, by_level=False)
 
 
 def _zones_in_order(evidence: Evidence, rule: Rule, level: int) -> Findings:
@@ -284,7 +295,7 @@ def _zones_in_order(evidence: Evidence, rule: Rule, level: int) -> Findings:
             label = f"N={rows}: order of the zones"
             places = np.array([ORDER.index(kind) if kind in ORDER else np.nan for kind in kinds(runs)])
         else:
-            label, places = f"N={rows}: validation accuracy rises", final_accuracy(runs)
+            label, places = f"N={rows}: validation accuracy rises", np.minimum(final_accuracy(runs), HELD)
         table = over(runs, "width", places)
         rank = [spearman(row.dropna().index.to_numpy(), row.dropna().to_numpy()).value for _, row in table.iterrows()]
         parts.append(effect(rule, label, np.array(rank)[~np.isnan(rank)]))

@@ -13,6 +13,13 @@ CONTROLS = {
     "difference": "x-y instead of x+y",
 }
 
+DECAYS = {
+    "half-decay": ("decay $\\lambda$/2", 0.5),
+    "base": ("decay $\\lambda$", 1.0),
+    "double-decay": ("decay $2\\lambda$", 2.0),
+}
+"""Labels, and factors of the decay."""
+
 NORMS = {
     "pre": "before branches",
     "pre-affine": "before branches, affine",

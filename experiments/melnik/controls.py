@@ -1,6 +1,6 @@
 """What periodic behaviour needs: norms, decay and its strength, amounts of data, lean inputs, a symmetric operation.
 
-Claims: PERIODIC-3, PERIODIC-5, PERIODIC-6, PERIODIC-7, PERIODIC-8. Source: Melnik, Yuzhakov and Vetrov, whose text
+Claims: PERIODIC-5, PERIODIC-6, PERIODIC-7, PERIODIC-8. Source: Melnik, Yuzhakov and Vetrov, whose text
 makes these claims without figures; the arms are ours. Each differs from the first, the one-layer network of
 `periodicity`, in one thing; without norms the learning rate is tuned besides, or it would not train alike.
 

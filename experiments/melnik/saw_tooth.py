@@ -6,6 +6,7 @@ Needs NumPy alone, and only what a result stores: any evenly evaluated run with 
 
 import dataclasses
 import functools
+from collections.abc import Container
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -29,6 +30,17 @@ EPOCHS = 10
 LEAST_DIPS = 3
 """Of a run that behaves periodically."""
 
+INVARIANT, WHOLE = (("invariant_norms.weight", "invariant_norms.gradient"), ("weight_norm", "gradient_norm"))
+"""Curves of the norms of weights and gradient, of the scale-invariant weights and of all."""
+
+
+def norms_in(curves: Container[str], whole: bool = False) -> tuple[str, str]:
+    """`INVARIANT` where these curves have it, otherwise, or if asked for, `WHOLE`.
+
+    What decay alone does to a norm, and how a norm scales the steps of SGD, is known of scale-invariant weights.
+    """
+    return WHOLE if whole or INVARIANT[0] not in curves else INVARIANT
+
 
 @dataclasses.dataclass(frozen=True)
 class SawTooth:
@@ -37,7 +49,8 @@ class SawTooth:
     Attributes:
       step: [evaluations], equally spaced.
       train_accuracy: [evaluations], of the batches since the last evaluation.
-      val_accuracy, weight_norm, gradient_norm: [evaluations].
+      val_accuracy: [evaluations].
+      weight_norm, gradient_norm: [evaluations], of the scale-invariant weights where they were measured.
       learning_rate, weight_decay: eta and lambda.
       epoch: steps in an epoch.
     """
@@ -107,9 +120,15 @@ class SawTooth:
         return self.train_accuracy < 1 - DEPTH
 
     def val_jumps(self, until: float = np.inf) -> Int[np.ndarray, " jumps"]:
-        """Upward jumps of validation accuracy up to a step; in a dip it counts as what it was before."""
-        seen = np.maximum.accumulate(np.where(self.dipping, 0, np.arange(len(self.step))))
-        return events.jumps(self.val_accuracy[seen][self.step <= until], DEPTH, self.within).index
+        """Upward jumps of validation accuracy up to a step, between what it was before a dip and after it interpolated.
+
+        Held at what it was before, all that it gains in a dip would come at its end, where it cannot but coincide.
+        """
+        places, fitted = np.arange(len(self.step)), ~self.dipping
+        if not fitted.any():
+            return np.array([], int)
+        line = np.interp(places, places[fitted], self.val_accuracy[fitted])
+        return events.jumps(line[self.step <= until], DEPTH, self.within).index
 
     def slopes(self) -> effective.Slopes:
         """Of ln effective learning rate between jumps."""
@@ -160,18 +179,21 @@ def of_run(
     learning_rate: float,
     weight_decay: float,
     epoch: float,
+    whole: bool = False,
 ) -> SawTooth | None:
     """One run from point 1 on; None where it never memorised, was evaluated unevenly, or ended right after.
 
     Args:
       step: [steps], evaluated ones.
-      curves: 'train_mode_accuracy', 'val_accuracy', 'weight_norm' and 'gradient_norm', [steps] each.
+      curves: 'train_mode_accuracy', 'val_accuracy', and the two of `norms_in`, [steps] each.
       point_1: steps to 99 % training accuracy; +inf if never.
       last_step: up to which the run went.
       learning_rate, weight_decay: eta and lambda.
       epoch: steps in an epoch.
+      whole: whether the norms are to be those of all weights in any case.
     """
-    chosen = (step >= point_1) & (step <= last_step) & np.isfinite(curves["gradient_norm"])
+    weight_norm, gradient_norm = (curves[name] for name in norms_in(curves, whole))
+    chosen = (step >= point_1) & (step <= last_step) & np.isfinite(gradient_norm)
     at = np.flatnonzero(chosen)
     if len(at) > 1 and step[at[-1]] - step[at[-2]] != step[at[1]] - step[at[0]]:
         at = at[:-1]  # a budget that is no multiple of the spacing
@@ -181,8 +203,8 @@ def of_run(
         step[at],
         curves["train_mode_accuracy"][at].astype(np.float64),
         curves["val_accuracy"][at].astype(np.float64),
-        curves["weight_norm"][at].astype(np.float64),
-        np.maximum(curves["gradient_norm"][at].astype(np.float64), LEAST_GRADIENT),
+        weight_norm[at].astype(np.float64),
+        np.maximum(gradient_norm[at].astype(np.float64), LEAST_GRADIENT),
         float(learning_rate),
         float(weight_decay),
         float(epoch),

@@ -21,6 +21,7 @@ from grokjax.claims.evidence import (
     more_delayed,
     once_fitted,
     once_generalised,
+    once_memorised,
 )
 from grokjax.claims.recorded import Number, epochs_to_generalise, highest_accuracy
 from grokjax.claims.rules import Rule, recorded_of
@@ -260,7 +261,9 @@ def _ordered_pairs_grok_later(evidence: Evidence, rule: Rule, level: int) -> Fin
         for kind, runs in arms.items():
             if kind == "ordered" or "ordered" not in arms:
                 continue
-            part = effect(rule, f"{fraction}, ordered to {ROWS[kind]}", time_ratio(arms["ordered"], runs, "val", level))
+            later = time_ratio(arms["ordered"], runs, "val", level)
+            part = effect(rule, f"{fraction}, ordered to {ROWS[kind]}", later)
+            part = once_memorised(part, arms["ordered"], level)
             if kind == "all":
                 parts.append(part)
                 used += [arms["ordered"], runs]

@@ -51,9 +51,10 @@ def least_fractions(runs: Runs, level: int) -> tuple[list, Threshold]:
 
 
 def data_ratio(more: Runs, less: Runs, level: int) -> Between:
-    """[seeds], ln of the ratio of two least fractions, paired by seed.
+    """[seeds], ln of the ratio of two least fractions, paired by seed: what is known of it.
 
-    One that is reached at the smallest fraction that ran may be any smaller one.
+    One that is reached at the smallest fraction that ran may be any smaller one. Two that lie between the same two
+    fractions of the grid may differ by as much as these do.
     """
     (seeds, upper), (others, lower) = least_fractions(more, level), least_fractions(less, level)
     shared = [seed for seed in seeds if seed in others]
@@ -62,13 +63,16 @@ def data_ratio(more: Runs, less: Runs, level: int) -> Between:
         for own, found in ((seeds, upper), (others, lower))
     )
     known = log_ratio(upper.at, lower.at, upper.bracket, lower.bracket)
+    tie = (known.least == 0) & (known.most == 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = np.where(tie, np.log(upper.bracket) - np.log(lower.at), known.least)
+        most = np.where(tie, np.log(upper.at) - np.log(lower.bracket), known.most)
     return Between(
-        np.where(np.isneginf(upper.bracket), -np.inf, known.least),
-        np.where(np.isneginf(lower.bracket), np.inf, known.most),
+        np.where(np.isneginf(upper.bracket), -np.inf, least), np.where(np.isneginf(lower.bracket), np.inf, most)
     )
 
 
-NEITHER_NEEDS = "pairs neither least fraction lies inside the grid"
+NEITHER_NEEDS = "pairs both lie between the same two fractions, or neither inside the grid"
 
 
 def _needs_more(rule: Rule, label: str, more: Runs, less: Runs, level: int, **changes) -> Part:
@@ -216,11 +220,11 @@ def _renamed_operations_need_as_much(evidence: Evidence, rule: Rule, level: int)
 
 
 def _by_seed(runs: Runs, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """[seeds] the highest validation accuracy at any fraction, and whether all runs had the claim's budget."""
+    """[seeds] the highest validation accuracy at any fraction, and whether all runs used the claim's budget."""
     highest, whole = [], []
     for _, mine in runs.by("seed"):
         highest.append(float(mine.column("max_val_accuracy").max()))
-        whole.append(not ended_early(mine, rule).any())
+        whole.append(not (ended_early(mine, rule) | (mine.column("status") == "diverged")).any())
     return np.array(highest), np.array(whole, bool)
 
 
@@ -241,7 +245,7 @@ def _one_operation_is_not_learned(evidence: Evidence, rule: Rule, level: int) ->
         return Findings([])
     highest, whole = _by_seed(arms[0], rule)
     hits = highest < 0.1
-    part = majority(rule, MODULAR["x3+xy2+y"][0], hits, hits & ~whole, "seeds a longer run might have learned it")
+    part = majority(rule, MODULAR["x3+xy2+y"][0], hits, hits & ~whole, "seeds another run might have learned it")
     return Findings([part], used=arms, by_level=False)
 
 

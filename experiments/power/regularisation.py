@@ -19,7 +19,7 @@ Pilots: those of S4 that `common.py` tells of, and those of `division`, after wh
 import dataclasses
 
 from grokjax.cli import run
-from grokjax.experiments.power.arms import REGULARISATIONS
+from grokjax.experiments.power.arms import NOISES, REGULARISATIONS
 from grokjax.experiments.power.common import QUOTIENTS, S5, SHORT
 from grokjax.experiments.power.measures import sharpness_of
 from grokjax.study import Arm, Experiment, Preset
@@ -43,7 +43,13 @@ SETTINGS = {
     "decay-jiggle": ADAMW | dict(decay="jiggle"),
     "decay-gradient": ADAM | dict(decay="gradient", weight_decay=1e-3),
 }
-ARMS = tuple(Arm(id, label, SETTINGS[id]) for id, label in REGULARISATIONS.items())
+TO_THE_END = {id for ids in NOISES.values() for id in ids}
+"""Arms whose sharpness is compared: a run that ends as soon as it generalises is sharper than one that goes on."""
+
+ARMS = tuple(
+    Arm(id, label, SETTINGS[id] | (dict(stop_accuracy=None) if id in TO_THE_END else {}))
+    for id, label in REGULARISATIONS.items()
+)
 
 FRACTIONS = [round(0.05 * i, 2) for i in range(1, 20)]
 PAPER = Preset(S5, axes={"train_fraction": FRACTIONS, "seed": range(3)}, arms=ARMS).but(

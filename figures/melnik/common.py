@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 import grokjax as gj
 from grokjax.analysis.effective import decay_slope, setting_of
-from grokjax.experiments.melnik.saw_tooth import SawTooth, of_run
+from grokjax.experiments.melnik.saw_tooth import WHOLE, SawTooth, norms_in, of_run
 from grokjax.plot.panels import count, panel_grid
 
 TRAIN, VAL, OTHER, MARK = gj.plot.COLORS["train"], gj.plot.COLORS["val"], "#000000", "#CC79A7"
@@ -84,25 +84,30 @@ def loss(ax: Axes, found: Sequence[Line]) -> None:
 
 
 def effective_rate(ax: Axes, found: Sequence[Line]) -> None:
-    """Effective learning rate, the jumps of the first run marked, and how it grows where decay acts alone."""
+    """Effective learning rate, the jumps of the first run marked, and how it grows where decay acts alone.
+
+    Of the scale-invariant weights where their norms were stored, as in `SawTooth`; so is the effective gradient.
+    """
     for i, line in enumerate(found):
-        _line(ax, line, line.learning_rate / line.curves["weight_norm"].astype(np.float64) ** 2, OTHER, i == 0)
+        norm = line.curves[norms_in(line.curves)[0]].astype(np.float64)
+        _line(ax, line, line.learning_rate / norm**2, OTHER, i == 0)
     teeth, first = found[0].saw_tooth, found[0]
     if teeth is not None:
         _marked(ax, teeth, teeth.effective_rate, teeth.falls)
         _alone(ax, teeth, first)
     ax.set_yscale("log")
-    ax.set_ylabel("effective learning\nrate $\\eta/|\\theta|^2$")
+    ax.set_ylabel(f"effective learning\nrate $\\eta/|{_theta(found)}|^2$")
 
 
 def effective_gradient(ax: Axes, found: Sequence[Line]) -> None:
     """Norm of the effective gradient, the jumps of the first run marked."""
     for i, line in enumerate(found):
-        _line(ax, line, line.curves["gradient_norm"] * line.curves["weight_norm"], OTHER, i == 0)
+        weight, gradient = (line.curves[name] for name in norms_in(line.curves))
+        _line(ax, line, gradient * weight, OTHER, i == 0)
     if (teeth := found[0].saw_tooth) is not None:
         _marked(ax, teeth, teeth.effective_gradient, teeth.bursts)
     ax.set_yscale("log")
-    ax.set_ylabel("effective\ngradient $|g|\\,|\\theta|$")
+    ax.set_ylabel(f"effective\ngradient $|g|\\,|{_theta(found)}|$")
 
 
 def weight_norm(ax: Axes, found: Sequence[Line]) -> None:
@@ -144,6 +149,11 @@ def draw_columns(cells: Sequence[tuple[str, xr.Dataset]], panels: Sequence, log:
         axes[top, place % wrap].set_title(f"{title} ({count(cell)})")
     _legend(figure, panels)
     return figure
+
+
+def _theta(found: Sequence[Line]) -> str:
+    """The weights whose norm is drawn."""
+    return r"\theta" if norms_in(found[0].curves) == WHOLE else r"\theta_\mathrm{inv}"
 
 
 def _line(ax: Axes, line: Line, values: np.ndarray, color: str, bold: bool) -> None:

@@ -13,15 +13,23 @@ from grokjax.analysis.u_shape import deepest_dip
 LEAST_FALL = 0.5
 """The share of its peak that a loss loses in a second descent."""
 
+LEAST_RISE, LEAST_PEAK = 0.3, 0.1
+"""By which share of its first low a loss rises to its peak, and that peak as a share of the loss at the start.
+
+A noisy curve has inner maxima everywhere, and one that comes close to 0 falls by half from many of them.
+"""
+
 
 class SecondDescent(NamedTuple):
     """A loss with its interior maximum, the one that rises farthest above what comes before and what comes after.
 
     Attributes:
+      start: the first loss.
       first_low, peak, last_low: the lowest loss before the peak, the peak, the lowest loss after.
       at: the evaluation of the peak.
     """
 
+    start: float
     first_low: float
     peak: float
     last_low: float
@@ -29,8 +37,8 @@ class SecondDescent(NamedTuple):
 
     @property
     def rises(self) -> bool:
-        """Whether there is an interior maximum at all."""
-        return self.peak > self.first_low
+        """Whether there is an interior maximum that is no small matter, by `LEAST_RISE` and `LEAST_PEAK`."""
+        return self.peak >= (1 + LEAST_RISE) * self.first_low and self.peak >= LEAST_PEAK * self.start
 
     @property
     def fall(self) -> float:
@@ -58,4 +66,4 @@ def second_descent(loss: Num[np.ndarray, " evaluations"]) -> SecondDescent:
         raise ValueError(f"A loss at {len(known)} evaluations has no inner maximum. Pass at least 3.")
     dip = deepest_dip(-loss[known])
     first, peak, last = known[[dip.left, dip.bottom, dip.right]]
-    return SecondDescent(float(loss[first]), float(loss[peak]), float(loss[last]), int(peak))
+    return SecondDescent(float(loss[known[0]]), float(loss[first]), float(loss[peak]), float(loss[last]), int(peak))

@@ -77,6 +77,13 @@ def ended_early(runs: Runs, rule: Rule) -> np.ndarray:
     return np.any(short, axis=0) & (runs.column("status") != "diverged")
 
 
+def once_memorised(part: Part, runs: Runs, level: int) -> Part:
+    """The part, inconclusive where it finds a delay in runs whose median does not even memorise."""
+    if part.verdict in ("reproduced", "partly") and not runs.arrives("train", level):
+        return dataclasses.replace(part, verdict="inconclusive", note="the median run does not memorise in its budget")
+    return part
+
+
 def once_fitted(part: Part, runs: Runs, level: int) -> Part:
     """The part, inconclusive where it finds no delay in runs whose median is not even fitted."""
     if part.verdict == "reproduced" and not (runs.arrives("train", level) and runs.arrives("val", level)):

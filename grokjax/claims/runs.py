@@ -64,6 +64,11 @@ class Runs:
             raise ValueError(f"These results have no curve {name}. Train them with --metrics={name.partition('_')[2]}.")
         return self._curves[name]
 
+    @property
+    def curves(self) -> list[str]:
+        """The names that `curve` knows."""
+        return list(self._curves)
+
     def measured(self, name: str) -> xr.DataArray:
         """[run, ...], a measure with axes of its own; ValueError where nothing of that name was measured."""
         if name not in self._measures:

@@ -37,7 +37,7 @@ def in_unit(value: float, unit: str) -> str:
         return "?"
     if unit == "points":
         return f"{100 * value:+.1f}" if math.isfinite(value) else "-∞" if value < 0 else "∞"
-    return f"{100 * value:.0f} %" if unit.startswith("share") else f"{value:.3g}"
+    return f"{100 * value:.0f} %" if unit.startswith("share") else f"{value:.3g}".replace("inf", "∞")
 
 
 def estimated(part: Part) -> str:

@@ -91,6 +91,15 @@ def test_a_loss_that_falls_rises_and_falls_again_descends_twice():
     assert found.found and found.fall == pytest.approx(1 - 0.1 / 12)
 
 
+@pytest.mark.parametrize("noise", [0.001, 0.01, 0.05])
+def test_noise_on_one_descent_and_a_late_spike_are_no_second_descent(noise):
+    rng = np.random.default_rng(0)
+    falling = 5 * np.exp(-np.arange(300) / 30)
+    assert not any(second_descent(falling * (1 + noise * rng.standard_normal(300))).found for _ in range(20))
+    falling[250] *= 5
+    assert not second_descent(falling).found
+
+
 def test_one_descent_a_rise_for_good_and_a_small_fall_are_no_second_descent():
     assert not second_descent(np.array([4.6, 3.0, 1.0, 0.1])).rises
     assert not second_descent(np.array([4.6, 5.0, 8.0, 9.0])).found

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from grokjax.analysis.statistics import (
     Between,
@@ -15,6 +16,7 @@ from grokjax.analysis.statistics import (
     location,
     log_rank,
     log_ratio,
+    paired_shares,
     share,
     survival,
 )
@@ -62,9 +64,30 @@ def test_values_of_which_only_bounds_are_known_count_at_the_worse_one():
     assert location([0.0] * 5 + [-INF]).p_value == 1
 
 
-def test_values_that_do_not_vary_are_certain():
-    assert location([2.0] * 6) == (2, 2, 2, 0, 6, 2)
+def test_values_that_do_not_vary_have_the_interval_of_their_median():
+    assert location([2.0] * 6) == (2, 2, 2, 2 * 0.5**6, 6, 2)
+    assert location([2.0] * 5) == (2, -INF, INF, 2 * 0.5**5, 5, 2)
     assert location([0.0] * 6).p_value == 1
+
+
+def test_the_interval_of_a_difference_of_paired_shares_is_tangos():
+    all_of_six, none_of_six, limit = np.ones(6, bool), np.zeros(6, bool), stats.norm.ppf(0.975) ** 2 / 6
+    alike = paired_shares(all_of_six, all_of_six)
+    assert alike[1:3] == pytest.approx((-limit / (1 + limit), limit / (1 + limit)), rel=1e-6) and alike.p_value == 1
+    apart = paired_shares(all_of_six, none_of_six)
+    assert apart[:3] == pytest.approx((1, (1 - limit) / (1 + limit), 1), rel=1e-6) and apart.p_value == 2 * 0.5**6
+    turned = paired_shares(none_of_six, all_of_six)
+    assert turned[:3] == pytest.approx((-apart.value, -apart.high, -apart.low))
+    assert paired_shares(all_of_six[:1], none_of_six[:1])[:3] == (1, -INF, INF)
+    assert math.isnan(paired_shares(all_of_six[:0], all_of_six[:0]).value)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.9, 0.9), (0.5, 0.5), (1.0, 0.8), (0.9, 0.3)])
+def test_the_interval_of_a_difference_of_paired_shares_covers_as_often_as_it_says(one, other):
+    rng = np.random.default_rng(0)
+    draws = zip(rng.random((1000, 6)) < one, rng.random((1000, 6)) < other, strict=True)
+    found = [paired_shares(*pair) for pair in draws]
+    assert np.mean([each.low <= one - other <= each.high for each in found]) > 0.94
 
 
 def test_few_and_wrong_values():

@@ -8,8 +8,8 @@ from grokjax.analysis.effective import decay_slope
 from grokjax.claims import registry, together
 from grokjax.claims.runs import Runs
 from grokjax.experiments.melnik import claims as melnik
-from grokjax.experiments.melnik.arms import CONTROLS
-from grokjax.experiments.melnik.saw_tooth import of_run
+from grokjax.experiments.melnik.arms import CONTROLS, DECAYS
+from grokjax.experiments.melnik.saw_tooth import INVARIANT, WHOLE, of_run
 
 SEEDS, SPACING, EPOCH = 8, 16, 8
 ETA, LAMBDA = 0.1, 0.005
@@ -98,13 +98,14 @@ def arms(**by_arm):
 
 NEVER = dict(steps_to_val_99=np.inf, steps_to_val_99_bracket=float(STEP[-1]), max_val_accuracy=0.2)
 SOON = dict(steps_to_val_99=float(POINT_1 + SPACING), steps_to_val_99_bracket=float(POINT_1))
-DECAYS = {"half_decay": 0.5, "base": 1.0, "double_decay": 2.0}
 
 
 def of_decays(power):
-    """Controls whose growth between jumps goes with a power of lambda."""
-    found = {id: (dict(factor=of**power), dict(weight_decay=of * LAMBDA)) for id, of in DECAYS.items()}
-    return arms(**found)
+    """Strengths of decay whose growth between jumps goes with a power of lambda."""
+    found = {
+        id.replace("-", "_"): (dict(factor=of**power), dict(weight_decay=of * LAMBDA)) for id, (_, of) in DECAYS.items()
+    }
+    return dict(decay_strength=arms(**found)["controls"])
 
 
 def typical(**columns):
@@ -165,9 +166,9 @@ def test_lean_inputs_and_symmetry_help_where_the_others_fail_or_are_noisy():
     )
     found = {part.label: part.verdict for part in judged("PERIODIC-7", evidence).parts}
     assert found == {
-        f"{CONTROLS['operator']}: success": "no effect",
+        f"{CONTROLS['operator']}: success": "inconclusive",  # eight pairs that all succeed
         f"{CONTROLS['operator']}: spread": "reproduced",
-        f"{CONTROLS['difference']}: success": "no effect",
+        f"{CONTROLS['difference']}: success": "inconclusive",
         f"{CONTROLS['difference']}: spread": "no effect",
     }
     failing = made([(dict(variant=v), plain, c) for v, c in (("base", {}), ("operator", NEVER), ("difference", {}))])
@@ -215,3 +216,58 @@ def test_a_last_evaluation_out_of_step_is_left_out():
     step = np.append(STEP[:-1], STEP[-1] - 3)
     teeth = of_run(step, run_of(0), POINT_1, float(step[-1]), ETA, LAMBDA, EPOCH)
     assert teeth.step[-1] == STEP[-2]
+
+
+def of_part(evidence, factor):
+    """Both depths with norms of the scale-invariant weights that grow by another factor of what decay alone gives."""
+    for runs in evidence.values():
+        other = both_depths(factor=factor)["periodicity"]
+        names = dict(zip(INVARIANT, WHOLE, strict=True))
+        runs._curves |= {name: other.curve(whole) for name, whole in names.items()}
+    return evidence
+
+
+def test_what_scale_invariant_weights_do_decides_and_all_weights_stand_beside_it():
+    found = judged("PERIODIC-3", of_part(both_depths(factor=0.5), 1.0))
+    assert [part.verdict for part in found.parts] == ["reproduced", "reproduced"]
+    assert [(part.label, part.verdict) for part in found.controls] == [
+        ("1 layer, all weights", "refuted"),
+        ("2 layers, all weights", "refuted"),
+    ]
+    assert [part.verdict for part in judged("PERIODIC-3", of_part(both_depths(), 0.5)).parts] == ["refuted"] * 2
+
+
+def test_an_effective_learning_rate_that_falls_between_jumps_speaks_against_decay():
+    falling = of_part(both_depths(), 1.0)
+    for runs in falling.values():
+        norm = np.exp(1e-5 * STEP) * np.where(np.arange(len(STEP)) % PERIOD < WIDTH, 1.0, 1.1)
+        runs._curves[INVARIANT[0]] = np.tile(norm, (len(runs), 1))
+    assert np.isneginf(melnik.ln_slopes(falling["periodicity"])).all()
+    assert {part.verdict for part in judged("PERIODIC-3", falling).parts} == {"refuted"}
+
+
+@pytest.mark.parametrize("dip", [1, 2, 4, 8])
+def test_validation_that_rises_evenly_does_not_jump_at_dips(dip):
+    rng = np.random.default_rng(dip)
+    n = 160
+    curves = {name: values[:n].copy() for name, values in run_of(0, dips=False).items()}
+    curves["val_accuracy"] = np.linspace(0, 0.98, n)
+    for start in rng.choice(np.arange(30, n - 10, 12), 8, replace=False):
+        curves["train_mode_accuracy"][start : start + dip] = 0.5
+    teeth = of_run(STEP[:n], curves, POINT_1, float(STEP[n - 1]), ETA, LAMBDA, EPOCH)
+    assert len(teeth.dips.index) == 8 and not len(teeth.val_jumps())
+
+
+@pytest.mark.parametrize(
+    ("name", "evidence"),
+    [
+        ("PERIODIC-5", lambda more: arms(no_norm=({}, NEVER | more), no_decay=({}, NEVER | more))),
+        ("PERIODIC-6", lambda more: arms(no_decay=({}, NEVER | more)) | typical(**NEVER | more)),
+        ("PERIODIC-8", lambda more: arms(little_data=({}, NEVER | more))),
+    ],
+)
+def test_runs_that_never_memorise_say_nothing_of_what_does_not_generalise(name, evidence):
+    assert {part.verdict for part in judged(name, evidence({})).parts} == {"reproduced"}
+    never = dict(steps_to_train_99=np.inf, steps_to_train_99_bracket=float(STEP[-1]))
+    parts = judged(name, evidence(never)).parts
+    assert {part.verdict for part in parts} == {"inconclusive"} and all("memorised" in part.unknown for part in parts)

@@ -389,7 +389,7 @@ def test_what_a_run_did_not_do_in_a_smaller_budget_than_the_claims_is_not_known(
         (part,) = parts_of("PKU-16", no_regularisation=cells)
         assert part.verdict == verdict and bool(part.unknown) == (verdict == "inconclusive")
     never = dict(max_val_accuracy=np.zeros(SEEDS), train=NEVER, val=NEVER)
-    for steps, verdict in ((1499, "inconclusive"), (1500, "reproduced")):  # 500 epochs of 3 steps
+    for steps, verdict in ((2999, "inconclusive"), (3000, "reproduced")):  # 1,000 epochs of 3 steps
         settings = dict(modulus=17, dropout=0.1, learning_rate=7e-4, steps=steps)
         cells = [(settings | dict(operands=k), never) for k in (2, 4)]
         assert [part.verdict for part in parts_of("PKU-10", operands=cells)] == [verdict] * 2

@@ -20,7 +20,10 @@ def arms(**leasts):
     return {name.replace("_", "-"): np.broadcast_to(least, SEEDS) for name, least in leasts.items()}
 
 
-def needing(leasts, **more):
+FINE = [round(0.01 * i, 2) for i in range(29, 62)]
+
+
+def needing(leasts, fractions=FRACTIONS, **more):
     """Runs of arms over fractions that reach 100 % from their least fraction on, and 30 % below."""
     return made(
         [
@@ -29,7 +32,7 @@ def needing(leasts, **more):
                 dict(max_val_accuracy=np.where(fraction >= least - 1e-9, 1.0, 0.3)) | more.get(id, {}),
             )
             for id, least in leasts.items()
-            for fraction in FRACTIONS
+            for fraction in fractions
         ]
     )
 
@@ -53,8 +56,8 @@ def over_fractions(per_percent, train=2000.0, fractions=(0.25, 0.26, 0.28, 0.30)
     return dict(data_fraction=made(cells))
 
 
-def operations(**leasts):
-    return dict(operations=needing(arms(**leasts)))
+def operations(fractions=FRACTIONS, **leasts):
+    return dict(operations=needing(arms(**leasts), fractions))
 
 
 PAIRS = dict(subtract=0.6, add=0.4, divide=0.6, multiply=0.4)
@@ -70,12 +73,13 @@ def one_operation(id, highest):
     return dict(operations=made(cells))
 
 
-def regularisation(**leasts):
-    return dict(regularisation=needing(arms(**leasts)))
+def regularisation(fractions=FRACTIONS, **leasts):
+    return dict(regularisation=needing(arms(**leasts), fractions))
 
 
-def all_ways(decay, others):
-    return dict(regularisation=needing({id: np.full(SEEDS, others) for id in REGULARISATIONS} | arms(decay=decay)))
+def all_ways(decay, others, fractions=FRACTIONS):
+    leasts = {id: np.full(SEEDS, others) for id in REGULARISATIONS} | arms(decay=decay)
+    return dict(regularisation=needing(leasts, fractions))
 
 
 def rates(reached):
@@ -87,7 +91,7 @@ def rates(reached):
     return dict(learning_rate=made(cells))
 
 
-def outliers(**leasts):
+def outliers(fractions=FRACTIONS, **leasts):
     """S5 with outliers: k10=.4 needs .4 of the table with 10 of them."""
     cells = [
         (
@@ -95,7 +99,7 @@ def outliers(**leasts):
             dict(max_val_accuracy=np.where(f >= least - 1e-9, ONES, 0.3), num_train=14_400 * f * ONES),
         )
         for k, least in leasts.items()
-        for f in FRACTIONS
+        for f in fractions
     ]
     return dict(outliers=made(cells))
 
@@ -151,12 +155,14 @@ CASES = {
     "POWER-4": [
         (dict(operations=needing(arms(**PAIRS) | quadratics(0.9, 0.6))), ["reproduced"] * 3),
         (dict(operations=needing(arms(**PAIRS) | quadratics(0.5, 0.6))), ["reproduced", "reproduced", "refuted"]),
-        (operations(subtract=0.4, add=0.4), ["no effect"]),
+        (operations(FINE, subtract=0.4, add=0.4), ["no effect"]),
+        (operations(subtract=0.4, add=0.4), ["inconclusive"]),  # so coarse a grid cannot tell
         (operations(subtract=np.inf, add=np.inf), ["inconclusive"]),
         (operations(subtract=0.1, add=0.1), ["inconclusive"]),
     ],
     "POWER-5": [
-        (operations(subtract=0.4, divide=0.4, add_less_one=0.3, multiply_nonzero=0.3), ["reproduced"] * 2),
+        (operations(FINE, subtract=0.4, divide=0.4, add_less_one=0.31, multiply_nonzero=0.3), ["reproduced"] * 2),
+        (operations(subtract=0.4, divide=0.4, add_less_one=0.3, multiply_nonzero=0.3), ["inconclusive"] * 2),
         (operations(subtract=0.4, divide=0.8), ["refuted"]),
         (operations(subtract=0.8, divide=0.4), ["refuted"]),
     ],
@@ -164,13 +170,17 @@ CASES = {
     "POWER-7": [(one_operation("x3+xy2+y", 0.05), ["reproduced"]), (one_operation("x3+xy2+y", 0.2), ["refuted"])],
     "POWER-8": [
         (regularisation(adam=0.8, decay=0.3, decay_init=0.5), ["reproduced", "reproduced"]),
-        (regularisation(adam=0.5, decay=0.4, decay_init=0.4), ["no effect", "no effect"]),
+        (regularisation(FINE, adam=0.5, decay=0.4, decay_init=0.4), ["no effect", "no effect"]),
+        (regularisation(adam=0.5, decay=0.4, decay_init=0.4), ["no effect", "inconclusive"]),
         (regularisation(adam=np.inf, decay=0.3), ["reproduced"]),
         (regularisation(adam=np.inf, decay=0.8, decay_init=np.inf), ["partly", "reproduced"]),
     ],
     "POWER-9": [
         (regularisation(full_batch=0.9, adam=0.6, update_noise=0.6, weight_noise=0.4), ["reproduced"] * 3),
-        (regularisation(full_batch=0.6, adam=0.9, update_noise=0.6, weight_noise=0.9), ["refuted", *["no effect"] * 2]),
+        (
+            regularisation(FINE, full_batch=0.4, adam=0.6, update_noise=0.4, weight_noise=0.6),
+            ["refuted", *["no effect"] * 2],
+        ),
     ],
     "POWER-10": [
         (rates((5e-4, 1e-3, 2e-3)), ["reproduced"]),
@@ -178,8 +188,9 @@ CASES = {
         (rates(()), ["inconclusive"]),
     ],
     "POWER-11": [
-        (outliers(k0=0.4, k1000=0.4, k3000=0.8), ["reproduced", "reproduced"]),
-        (outliers(k0=0.4, k1000=0.8, k3000=0.4), ["refuted", "no effect"]),
+        (outliers(FINE, k0=0.4, k1000=0.4, k3000=0.6), ["reproduced", "reproduced"]),
+        (outliers(FINE, k0=0.4, k1000=0.6, k3000=0.4), ["refuted", "no effect"]),
+        (outliers(k0=0.4, k1000=0.4, k3000=0.8), ["inconclusive", "reproduced"]),
     ],
     "POWER-12": [
         (sharp(-RANKS), ["reproduced"]),
@@ -203,7 +214,7 @@ CASES = {
     ],
     "POWER-16": [
         (all_ways(0.3, 0.5), ["reproduced"]),
-        (all_ways(0.5, 0.5), ["no effect"]),
+        (all_ways(0.5, 0.5, FINE), ["no effect"]),
         (all_ways(0.5, 0.3), ["refuted"]),
     ],
     "POWER-17": [
@@ -231,6 +242,13 @@ def test_the_parts_of_a_claim_come_out_as_its_results_were_made(name, evidence, 
     told = [(part.label, part.verdict, part.estimate, part.note, part.unknown) for part in judged.parts]
     assert [part.verdict for part in judged.parts] == expected, told
     assert all(len(runs) for runs in judged.used)
+
+
+def test_an_operation_whose_runs_diverge_is_not_known_to_be_unlearnable():
+    evidence = one_operation("x3+xy2+y", 0.05)
+    evidence["operations"].table["status"] = "diverged"
+    (part,) = power.CLAIMS["POWER-7"](evidence, registry("power")["POWER-7"], 99).parts
+    assert part.verdict == "inconclusive" and part.unknown
 
 
 @pytest.mark.parametrize("name", CASES)
