@@ -257,18 +257,19 @@ def _circuits_form_gradually(evidence: Evidence, rule: Rule, level: int) -> Find
             parts.append(_steady(rule, f"{where}: {label}", lines, windows, sign))
             starts = [line.step[np.argmin(sign * line.values)] for line in lines]
             longer = np.stack([starts, halves], axis=1)
-            controls.append(
-                _steady(
-                    rule, f"{where}: {label}, from its turn until the test loss is half its peak", lines, longer, sign
-                )
-            )
+            told = f"{where}: {label}, from its turn until the test loss is half its peak, less that of a random walk"
+            controls.append(_steady(rule, told, lines, longer, sign, FROM_ITS_TURN))
         used.append(runs)
     return Findings(parts, controls, used, by_level=False)
 
 
-def _steady(rule: Rule, label: str, lines: Sequence[Series], windows, sign: int) -> Part:
+FROM_ITS_TURN = float(np.sqrt(np.pi / 2))
+"""Deviations by which a random walk rises in the mean from its own lowest point on: what is chosen so always rises."""
+
+
+def _steady(rule: Rule, label: str, lines: Sequence[Series], windows, sign: int, less: float = 0.0) -> Part:
     """A part about how much more steady a measure's change in a window of each run is than a random walk's."""
-    drifts = np.array([sign * _drift(line, *window) for line, window in zip(lines, windows, strict=True)])
+    drifts = np.array([sign * _drift(line, *window) for line, window in zip(lines, windows, strict=True)]) - less
     return effect(rule, label, _where(~np.isnan(drifts), np.nan_to_num(drifts)), NO_PHASES)
 
 
