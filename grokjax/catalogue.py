@@ -21,6 +21,9 @@ TWO_CORES = 50e9
 """Operations per second of two cores with AVX-512: 46 billion were seen on `melnik/periodicity --preset=small`, 56 on
 `nanda/modular_addition --preset=part`, 18 on `huang/dynamics --preset=small`, whose models are of width 8 and 24."""
 
+GPU = 15e12
+"""The same of a large GPU in float32: assumed, not measured. Many runs of small models have to train at once for it."""
+
 
 class Record(NamedTuple):
     """What a preset took and gave.
@@ -76,19 +79,23 @@ def records(study: str) -> dict[str, dict[str, Record]]:
     return {name: {preset: Record(**of) for preset, of in presets.items()} for name, presets in read.items()}
 
 
-def hours(experiment: str, preset: str) -> float | None:
-    """Hours that a preset takes two cores by its arithmetic, in operations.toml; None where that does not say.
+def hours(experiment: str, preset: str, rate: float = TWO_CORES) -> float | None:
+    """Hours that a preset takes by its arithmetic, in operations.toml; None where that does not say.
 
     No run is taken to end early, and of an axis that is bisected all values are taken to be trained on. Models of
     small width take up to three times as long.
     """
     study, _, short = experiment.partition("/")
     operations = written(study, "operations.toml").get(short, {}).get(preset)
-    return None if operations is None else operations / TWO_CORES / 3600
+    return None if operations is None else operations / rate / 3600
 
 
 def duration(hours: float) -> str:
-    """A rough time for reading: '3 minutes', '2.4 hours', '60 hours', '3,200 hours'."""
+    """A rough time for reading: '3 minutes', '2.4 hours', '60 hours', '400 days', '3 years'."""
+    if hours > 24 * 1000:
+        return f"{hours / 24 / 365:.2g} years"
+    if hours >= 240:
+        return f"{float(f'{hours / 24:.2g}'):,.0f} days"
     if hours < 0.95:
         return f"{max(1, round(60 * hours))} minute{'s' if hours > 1.5 / 60 else ''}"
     return f"{hours:.1f} hours" if hours < 9.95 else f"{float(f'{hours:.2g}'):,.0f} hours"

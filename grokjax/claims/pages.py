@@ -11,6 +11,12 @@ from grokjax.claims.rules import Rule, registry
 from grokjax.claims.verdicts import together
 from grokjax.study import find
 
+HOURS = (
+    "Minutes are those of the quick preset. Times of `paper` are those of its matrix products alone, had no run ended "
+    f"early: at {catalogue.TWO_CORES / 1e9:.0f} GFLOP/s on two cores, seen on several experiments (a third of that at "
+    f"small widths), and at {catalogue.GPU / 1e12:.0f} TFLOP/s on a GPU, assumed and not measured."
+)
+
 Found = Mapping[str, Sequence[Judgement]]
 """Judgements by study."""
 
@@ -74,7 +80,7 @@ def page(study: str, judgements: Sequence[Judgement], files: Files, out: Path, p
         lines += section(rule, mine, files, out, pictures)
     if numbers := getattr(functions(study), "recorded_numbers", list)():
         lines += ["## The source's numbers beside ours", "", *_number_rows(study, numbers, files), ""]
-    lines += ["## Experiments", "", *experiment_rows(study, judgements, files, out, pictures), ""]
+    lines += ["## Experiments", "", HOURS, "", *experiment_rows(study, judgements, files, out, pictures), ""]
     lines += ["## Results read", "", "Minutes are by the clock, pauses and all that went into a file included.", ""]
     lines += result_rows(study, files, out)
     return "\n".join(lines).rstrip() + "\n"
@@ -234,8 +240,9 @@ def study_rows(found: Found, out: Path, pages: Path) -> list[str]:
 def experiment_rows(
     study: str, judgements: Sequence[Judgement], files: Files, out: Path, pictures: Mapping[Path, Path]
 ) -> list[str]:
-    """A line for each experiment of a study: what it is, command, minutes, figure, verdicts."""
-    lines = [words.row(["experiment", "command", "minutes on two cores", "figure", "verdicts"]), words.row(["---"] * 5)]
+    """A line for each experiment of a study: what it is, command, minutes, figure, verdicts, hours of `paper`."""
+    heads = ["experiment", "command", "minutes on two cores", "figure", "verdicts", "`paper`: two cores", "a GPU"]
+    lines = [words.row(heads), words.row(["---"] * len(heads))]
     for name in (name for name in catalogue.experiments() if name.startswith(f"{study}/")):
         short, presets = name.partition("/")[2], files.get(name, {})
         drawn = {preset: pictures[path] for preset, path in presets.items() if path in pictures}
@@ -244,7 +251,10 @@ def experiment_rows(
         rules = [rule for rule in registry(study).values() if short in rule.results]
         verdicts = [f"{rule.id} {words.verdict(words.best(rule, judgements))}" for rule in rules]
         minutes = f"{record.minutes:g}" if record else ""
-        lines.append(words.row([catalogue.title(name), f"`grokjax run {name}`", minutes, links, "<br>".join(verdicts)]))
+        hours = [catalogue.hours(name, "paper", rate) for rate in (catalogue.TWO_CORES, catalogue.GPU)]
+        times = [catalogue.duration(each) if each else "" for each in hours]
+        cells = [catalogue.title(name), f"`grokjax run {name}`", minutes, links, "<br>".join(verdicts), *times]
+        lines.append(words.row(cells))
     return lines
 
 

@@ -96,11 +96,19 @@ def test_what_a_preset_computes_is_written_down(name):
     counted = catalogue.written(study, "operations.toml")[short]
     assert counted["quick"] == pytest.approx(operations.operations(EXPERIMENTS[name].presets["quick"]), rel=0.01)
     assert catalogue.hours(name, "quick") == counted["quick"] / 50e9 / 3600
+    assert catalogue.hours(name, "paper", catalogue.GPU) == counted["paper"] / 15e12 / 3600
 
 
 @pytest.mark.parametrize(
     ("hours", "text"),
-    [(0.001, "1 minute"), (0.05, "3 minutes"), (2.36, "2.4 hours"), (61.2, "61 hours"), (3245.0, "3,200 hours")],
+    [
+        (0.001, "1 minute"),
+        (0.05, "3 minutes"),
+        (2.36, "2.4 hours"),
+        (61.2, "61 hours"),
+        (3245.0, "140 days"),
+        (41e3, "4.7 years"),
+    ],
 )
 def test_hours_are_told_roughly(hours, text):
     assert catalogue.duration(hours) == text
