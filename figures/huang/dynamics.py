@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from grokjax import results
 from grokjax.analysis.dynamics import of_grid
 from grokjax.cli import show
-from grokjax.figures.huang.points import KINDS
 from grokjax.plot.panels import arms, count, learning, panel_grid, shared_legend
-from grokjax.plot.style import step_axis
+from grokjax.plot.style import EDGE, step_axis
 
 
 def draw(grid):
@@ -25,8 +24,7 @@ def draw(grid):
         kinds = Counter(kind for kind in of_grid(cell).values.ravel().tolist() if kind)
         seen = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common()) or "not yet ended"
         column[0].set_title(f"{label} ({count(cell)})\n{seen}")
-        color = KINDS[kinds.most_common(1)[0][0]] if kinds else "#555555"
-        _norms(column[1], cell, color)
+        _norms(column[1], cell)
     for row in axes:
         top = max(ax.get_ylim()[1] for ax in row)
         for ax in row:
@@ -37,18 +35,17 @@ def draw(grid):
     return figure
 
 
-def _norms(ax: Axes, cell, color: str) -> None:
+def _norms(ax: Axes, cell) -> None:
     """The weight norm of every run over epochs, and their median."""
     ran = cell["status"].values.ravel() != "not run"
     norms = cell["weight_norm"].transpose(..., "step").values.reshape(ran.size, -1)[ran]
     last, epochs = cell["last_step"].values.ravel()[ran], cell["step"].values
     for norm, end in zip(norms, last, strict=True):
-        ax.plot(epochs[epochs <= end], norm[epochs <= end], color=color, lw=0.8, alpha=0.7)
+        ax.plot(epochs[epochs <= end], norm[epochs <= end], color=EDGE, lw=0.8, alpha=0.7)
     shown = epochs <= last.max()
     ax.plot(epochs[shown], results.median(norms, 0)[shown], color="#000000", lw=1.6)
     step_axis(ax, "x", epochs[shown])
     ax.set(xlabel="epoch", ylabel="weight norm", ylim=(0, None))
-    ax.set_title("weight norm, each run and the median")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def draw(grid):
             ax.set_xscale("log")
             ax.set_xticks(widths, [f"{width}" for width in widths], rotation=60 * (len(widths) > 9))
             ax.minorticks_off()
-    axes[0, 0].set_ylabel("validation accuracy, last 1 % of steps")
+    axes[0, 0].set_ylabel("validation accuracy,\nlast 1 % of steps")
     axes[1, 0].set_ylabel("share of runs")
     note_where_empty(axes.flat, final)
     kinds_key(figure, kinds.values)

@@ -13,6 +13,7 @@ from grokjax.analysis.dynamics import LABELS, of_grid
 from grokjax.cli import show
 from grokjax.figures.huang.points import KINDS, by_seed, final_accuracy, kinds_key, note_where_empty
 from grokjax.plot.panels import count, panel_grid, with_axis
+from grokjax.plot.style import EDGE
 
 BESIDE = ("capacity", "critical_size")
 
@@ -32,15 +33,16 @@ def draw(grid, capacity=None, critical_size=None):
             _cell(ax, i, edges[j : j + 2], shown[shown != ""])
     own = critical_size is None
     sizes = _critical_by_width(grid if own else critical_size)
-    _line(ax, widths, edges, sizes, "critical data size" + ", of these runs" * own, "#000000", "o")
+    _line(ax, widths, edges, sizes, "critical data size" + ", of these runs" * own, "#000000", "o", -0.08)
     if capacity is None:
         ax.plot([], [], ls="none", label="memory capacity: grokjax run huang/capacity")
     else:
-        _line(ax, widths, edges, _capacity_by_width(capacity), "memory capacity", "#D55E00", "s")
+        _line(ax, widths, edges, _capacity_by_width(capacity), "memory capacity", "#D55E00", "s", 0.08)
+    ax.plot([], [], ls="none", marker="^", ms=6, mew=0, color=EDGE, label="beyond the map")
     ax.grid(False)
     ax.set_xticks(np.arange(len(widths)), [f"{width}" for width in widths])
     ax.set(xlabel="width d", ylabel="training rows N", xlim=(-0.5, len(widths) - 0.5), ylim=(edges[0], edges[-1]))
-    ax.set_title(f"kinds of dynamics ({count(grid)})")
+    ax.set_title(f"kinds of dynamics ({count(grid)}; a cell is divided by the runs' shares)")
     note_where_empty([ax], final_accuracy(grid))
     kinds_key(figure, kinds.values, *ax.get_legend_handles_labels()[0])
     return figure
@@ -80,10 +82,10 @@ def _capacity_by_width(grid):
     }
 
 
-def _line(ax, widths, edges, sizes, label, color, marker):
-    """A line over widths; a triangle at the edge of the map where a size lies beyond it."""
+def _line(ax, widths, edges, sizes, label, color, marker, aside):
+    """A line over widths, moved aside so that two are seen; a triangle at the edge of the map for a size beyond it."""
     known = sorted(sizes)
-    at = np.interp(np.log(known), np.log(widths), np.arange(len(widths)), left=np.nan, right=np.nan)
+    at = np.interp(np.log(known), np.log(widths), np.arange(len(widths)), left=np.nan, right=np.nan) + aside
     heights = np.array([sizes[width] for width in known], float)
     look = dict(color=color, ms=6, mec="white", mew=0.8, zorder=4)
     finite = np.where(np.isfinite(heights), heights, np.nan)

@@ -14,6 +14,7 @@ import grokjax as gj
 from grokjax.analysis.effective import decay_slope, setting_of
 from grokjax.experiments.melnik.saw_tooth import WHOLE, SawTooth, norms_in, of_run
 from grokjax.plot.panels import count, panel_grid
+from grokjax.plot.style import decades
 
 TRAIN, VAL, OTHER, MARK = gj.plot.COLORS["train"], gj.plot.COLORS["val"], "#000000", "#CC79A7"
 ALONE = "#009E73"
@@ -94,8 +95,9 @@ def effective_rate(ax: Axes, found: Sequence[Line]) -> None:
     teeth, first = found[0].saw_tooth, found[0]
     if teeth is not None:
         _marked(ax, teeth, teeth.effective_rate, teeth.falls)
-        _alone(ax, teeth, first)
-    ax.set_yscale("log")
+        if norms_in(first.curves) != WHOLE:
+            _alone(ax, teeth, first)
+    _log_axis(ax)
     ax.set_ylabel(f"effective learning\nrate $\\eta/|{_theta(found)}|^2$")
 
 
@@ -106,7 +108,7 @@ def effective_gradient(ax: Axes, found: Sequence[Line]) -> None:
         _line(ax, line, gradient * weight, OTHER, i == 0)
     if (teeth := found[0].saw_tooth) is not None:
         _marked(ax, teeth, teeth.effective_gradient, teeth.bursts)
-    ax.set_yscale("log")
+    _log_axis(ax)
     ax.set_ylabel(f"effective\ngradient $|g|\\,|{_theta(found)}|$")
 
 
@@ -147,8 +149,13 @@ def draw_columns(cells: Sequence[tuple[str, xr.Dataset]], panels: Sequence, log:
             if row + 1 == len(panels):
                 ax.set_xlabel("epoch")
         axes[top, place % wrap].set_title(f"{title} ({count(cell)})")
-    _legend(figure, panels)
+    _legend(figure, effective_rate in panels and any(norms_in(runs[0].curves) != WHOLE for *_, runs in found))
     return figure
+
+
+def _log_axis(ax: Axes) -> None:
+    ax.set_yscale("log")
+    decades(ax.yaxis, *ax.get_ylim())
 
 
 def _theta(found: Sequence[Line]) -> str:
@@ -166,7 +173,7 @@ def _marked(ax: Axes, teeth: SawTooth, values: np.ndarray, jumps) -> None:
 
 
 def _alone(ax: Axes, teeth: SawTooth, line: Line) -> None:
-    """The growth by decay alone, from the lowest value of the longest stretch between jumps."""
+    """The growth by decay alone, which is that of scale-invariant weights, along the longest stretch between jumps."""
     between = teeth.slopes()
     if line.weight_decay <= 0 or not len(between.start):
         return
@@ -192,7 +199,8 @@ def _epochs(ax: Axes, runs: Sequence[Line], log: bool) -> None:
         ax.set_xlim(0, last)
 
 
-def _legend(figure: Figure, panels: Sequence) -> None:
+def _legend(figure: Figure, alone: bool) -> None:
+    """The key of all panels; `alone`: whether some show the growth by decay alone."""
     handles = [
         Line2D([], [], color=color, lw=1.4, label=label) for color, label in ((TRAIN, "training"), (VAL, "validation"))
     ]
@@ -202,6 +210,6 @@ def _legend(figure: Figure, panels: Sequence) -> None:
         Patch(color=BAND, lw=0, label="dips of the first seed"),
         Line2D([], [], color=MARK, marker="v", ls="", ms=4, label="its jumps begin"),
     ]
-    if effective_rate in panels:
+    if alone:
         handles.append(Line2D([], [], color=ALONE, ls="--", lw=1.4, label="growth by decay alone"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)

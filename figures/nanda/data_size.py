@@ -5,6 +5,7 @@ budget. In the middle crosses are what the source recorded.
 """
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 import grokjax as gj
 from grokjax.claims.rules import recorded_of
@@ -13,7 +14,7 @@ from grokjax.cli import show
 from grokjax.experiments.nanda.times import below, evaluated_loss
 from grokjax.figures.nanda.shared import dots, modulus_of, nothing_yet
 from grokjax.plot.panels import count, panel_grid
-from grokjax.plot.style import COLORS, EDGE
+from grokjax.plot.style import COLORS, EDGE, NAMES
 
 
 def draw(grid):
@@ -26,7 +27,9 @@ def draw(grid):
             nothing_yet(ax)
         return figure
     gj.plot.crossings(grid, "train_fraction", axes[0, 0])
-    axes[0, 0].get_legend().remove()
+    keys = [Line2D([], [], color=COLORS[part], lw=2.2, label=NAMES[part]) for part in COLORS]
+    axes[0, 0].legend(handles=keys, loc="upper right")
+    axes[0, 0].set_title("steps to 99 %")
     drops(axes[0, 1], runs, modulus_of(grid))
     delays(axes[0, 2], runs)
     return figure
@@ -55,7 +58,7 @@ def delays(ax, runs: Runs) -> None:
     ax.axhline(1, color=EDGE, lw=0.8)
     ax.set(xlabel="train fraction (alpha)", ylabel="steps to 99 %: test / training")
     gj.plot.time_axis(ax, "y", np.concatenate([delay[np.isfinite(delay)], ends[np.isinf(delay)], [1.0]]))
-    ax.legend()
+    ax.legend(loc="upper right")
     ax.set_title("delay of generalisation")
 
 

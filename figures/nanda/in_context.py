@@ -2,7 +2,7 @@
 
 After the NANDA study's slides and Olsson et al. 2022, drawn from experiments/nanda/in_context.py: loss late in the
 sequence less that early in it. Shaded is the window in which the score of the median run falls at least half as steeply
-as where it is steepest.
+as where it is steepest, if it falls at all.
 """
 
 import numpy as np
@@ -13,6 +13,9 @@ from grokjax.experiments.nanda.transitions import score_and_window, stretches
 from grokjax.figures.nanda import lines
 from grokjax.plot import EDGE, OTHERS, step_axis
 from grokjax.plot.panels import along, count, panel_grid, with_axis
+
+LEAST_SCORE = 0.1
+"""Nats by which the score of the median run is below 0 at the end, for its fall to be shaded."""
 
 
 def draw(grid):
@@ -31,8 +34,10 @@ def draw(grid):
         ax.plot(step, results.median(score, 0), lw=2, **look)
         ax.axhline(0, color=EDGE, lw=0.9, ls="--")
         start, end = (results.median(window[name].values, 0) for name in ("start", "end"))
-        if np.isfinite([start, end]).all():
+        if np.isfinite([start, end]).all() and results.median(score[:, -1]) < -LEAST_SCORE:
             ax.axvspan(start, end, color=EDGE, alpha=0.15, lw=0)
+        else:
+            ax.text(0.5, 0.9, "no fall", ha="center", color=EDGE, transform=ax.transAxes)
         step_axis(ax, "x", step)
         ax.set_xlabel("step")
         ax.set_title(f"{layers} layer{'s' * (layers > 1)} ({count(cell)})")
@@ -40,8 +45,9 @@ def draw(grid):
             np.arange(1, curves.shape[0] + 1), results.median(curves[..., -1], 1), lw=1.4, label=f"{layers}", **look
         )
         shown += [np.nanmin(score), np.nanmax(score)]
+    margin = 0.15 * np.ptp(shown) or 0.1
     for ax in axes[0, :-1]:
-        ax.set_ylim(min(shown) - 0.2, max(shown) + 0.2)
+        ax.set_ylim(min(shown) - margin, max(shown) + margin)
     axes[0, 0].set_ylabel("in-context score (nats)")
     last = axes[0, -1]
     *firsts, width = stretches(len(curves))

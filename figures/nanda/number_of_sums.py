@@ -10,8 +10,9 @@ import numpy as np
 from grokjax.cli import show
 from grokjax.experiments.nanda.transitions import GENERALISED, MEMORISED, first_below
 from grokjax.figures.nanda import lines
-from grokjax.plot import COLORS, time_axis
+from grokjax.plot import COLORS, EDGE, time_axis
 from grokjax.plot.panels import along, count, panel_grid
+from grokjax.plot.times import count_censored
 from grokjax.results import filled, median
 
 
@@ -48,6 +49,7 @@ def times(ax, cells) -> None:
             never = np.isinf(came)
             ax.plot(at[~never], came[~never], marker="o", ms=5, mew=0, alpha=0.6, **look)
             ax.plot(at[never], last[never], marker="^", ms=6, mfc="none", **look)
+            count_censored(ax, _rows(cell) * side, last[never], COLORS[part], side - 1)
             middles.append(median(came) if len(came) else np.nan)
             shown += [np.where(never, last, came)]
         middles = np.where(np.isfinite(middles), middles, np.nan)
@@ -59,6 +61,8 @@ def times(ax, cells) -> None:
     ax.minorticks_off()
     ax.set_xlabel("sums that train")
     ax.set_ylabel(f"steps to a training loss below {MEMORISED:g},\na test loss below {GENERALISED:g} nats a digit")
+    ax.plot([], [], ls="none", marker="^", ms=6, mfc="none", color=EDGE, label="not reached by its last step")
+    ax.legend(loc="upper right")
     ax.set_title(", ".join(dict.fromkeys(count(cell) for cell in cells)) + " of each number")
 
 

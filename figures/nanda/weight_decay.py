@@ -29,9 +29,9 @@ def draw(grid):
 def times(ax, runs: Runs) -> None:
     """Steps to 99 % training and test accuracy over decay, and a line that falls as its inverse."""
     decay = runs.column("weight_decay").astype(float)
-    for part, told in (("train", "training"), ("val", "test")):
+    for part, told, side in (("train", "training", -0.04), ("val", "test", 0.04)):
         steps = runs.crossing(part, 99)[0]
-        dots(ax, decay, steps, runs.column("last_step"), COLORS[part], f"99 % {told} accuracy")
+        dots(ax, decay, steps, runs.column("last_step"), COLORS[part], f"99 % {told} accuracy", side)
     came = np.isfinite(steps)
     if came.any():
         at = np.unique(decay[came])

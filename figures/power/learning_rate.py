@@ -22,7 +22,7 @@ def draw(grid):
         top.plot(rates, results.median(highest, -1), color=COLOR, lw=1.8)
         top.set(xlabel="learning rate", ylabel="highest validation accuracy")
         gj.plot.percent_axis(top, "y")
-        gj.plot.crossings(cell, "learning_rate", bottom)
+        gj.plot.crossings(cell, "learning_rate", bottom, log=True)
         for ax in (top, bottom):
             ax.set_xlim(rates.min() / 1.5, rates.max() * 1.5)  # first, for an empty panel has limits that no log has
             ax.set_xscale("log")

@@ -38,9 +38,9 @@ LEGEND = 2.2
 
 
 def count(grid: xr.Dataset) -> str:
-    """'3 runs', of those that ran."""
-    number = int((grid["status"] != "not run").sum())
-    return f"{number} run{'s' * (number != 1)}"
+    """'3 runs', of those that ran; '3 runs, 1 unfinished' where some have not ended."""
+    number, unfinished = int((grid["status"] != "not run").sum()), int((grid["status"] == "under way").sum())
+    return f"{number} run{'s' * (number != 1)}" + f", {unfinished} unfinished" * bool(unfinished)
 
 
 def ran(cell: xr.Dataset) -> bool:
@@ -206,4 +206,4 @@ def own_ticks(ax, values) -> None:
     if values.dtype.kind in "fiu":
         ax.set_xticks(values, [f"{value:g}" for value in values])
     else:
-        ax.tick_params(axis="x", rotation=20)
+        plt.setp(ax.get_xticklabels(), rotation=20, ha="right", rotation_mode="anchor")

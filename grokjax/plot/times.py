@@ -23,7 +23,9 @@ from grokjax.plot.style import (
 )
 
 
-def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = None, level: int = 99) -> Axes:
+def crossings(
+    grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = None, level: int = 99, log: bool = False
+) -> Axes:
     """Steps to reach an accuracy, in training and in validation, over one axis of the grid.
 
     Every run is a dot. A run that never got there is an open triangle pointing up at its last step: its time
@@ -36,6 +38,7 @@ def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = Non
       x: the axis, numbers or names; a coordinate zipped to an axis will do.
       ax: where to draw; None makes a new figure.
       level: 50, 90, 95 or 99 percent.
+      log: whether the axis, of positive numbers, is logarithmic.
 
     Returns:
       The Axes, with the number of runs in the title.
@@ -47,16 +50,17 @@ def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = Non
     dim = dim_of(grid, x)
     coordinate = grid[x].values
     places = coordinate.astype(float) if numeric(coordinate) else np.arange(len(coordinate), dtype=float)
-    gap = np.diff(np.unique(places)).min(initial=np.inf)
-    room = min(gap, np.ptp(places) / 4) if numeric(coordinate) and np.isfinite(gap) else 1.0
+    on_axis, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    gap = np.diff(np.unique(on_axis(places))).min(initial=np.inf)
+    room = min(gap, np.ptp(on_axis(places)) / 4) if numeric(coordinate) and np.isfinite(gap) else 1.0
     last = by_value(grid, "last_step", dim)
     shown = []
     with style():
         ax = axes_of(ax)
         for part, side in (("train", -0.05), ("val", 0.05)):
             times = by_value(grid, f"steps_to_{part}_{level}", dim)
-            aside = side * room  # so that equal times of both parts are seen
-            at = np.broadcast_to(places[:, None] + aside, times.shape)
+            aside = back(on_axis(places) + side * room)  # so that equal times of both parts are seen
+            at = np.broadcast_to(aside[:, None], times.shape)
             here, never = np.isfinite(times), np.isinf(times)
             look = dict(linestyle="none", color=COLORS[part])
             ax.plot(at[here], times[here], marker="o", ms=4.5, mew=0, alpha=0.55, zorder=3, **look)
@@ -65,15 +69,17 @@ def crossings(grid: xr.Dataset, x: str = "train_fraction", ax: Axes | None = Non
             line = "solid" if numeric(coordinate) else "none"
             for_x = np.unique(places)
             middle = np.array([results.median(times[places == p]) for p in for_x])
-            ax.plot(for_x + aside, np.where(np.isfinite(middle), middle, np.nan), linestyle=line, **dash)
-            for p in for_x:
-                _count_censored(ax, p + aside, last[places == p][never[places == p]], COLORS[part])
+            at_x = back(on_axis(for_x) + side * room)
+            ax.plot(at_x, np.where(np.isfinite(middle), middle, np.nan), linestyle=line, **dash)
+            for p, place in zip(for_x, at_x, strict=True):
+                count_censored(ax, place, last[places == p][never[places == p]], COLORS[part], side)
             shown += [times[here], last[never]]
         time_axis(ax, "y", np.concatenate(shown))
         if not numeric(coordinate):
             category_axis(ax, "x", coordinate, 0.0)
             ax.set_xlim(-0.5, len(coordinate) - 0.5)
         elif np.isfinite(gap):
+            ax.set_xscale("log" if log else "linear")
             ax.margins(x=0.07)
         else:
             ax.set_xlim(places[0] - 1, places[0] + 1)
@@ -145,10 +151,11 @@ def arrivals(
     return ax
 
 
-def _count_censored(ax: Axes, at: float, heights: np.ndarray, color: str) -> None:
-    """Writes how many triangles stand at one place, for they may cover each other."""
+def count_censored(ax: Axes, at: float, heights: np.ndarray, color: str, side: float = 0.0) -> None:
+    """Writes how many triangles stand at one place, for they may cover each other; `side` is that of the place."""
     if len(heights) > 1:
-        look = dict(textcoords="offset points", ha="center", va="bottom", fontsize=7, color=color)
+        aligned = "center" if not side else "right" if side < 0 else "left"
+        look = dict(textcoords="offset points", ha=aligned, va="bottom", fontsize=7, color=color)
         ax.annotate(f"{len(heights)}", (at, heights.max()), (0, 5), **look)
 
 
