@@ -14,6 +14,7 @@ from grokjax.analysis.dynamics import LABELS, final
 from grokjax.analysis.statistics import location
 from grokjax.analysis.u_shape import deepest_dip, u_shape
 from grokjax.experiments.huang.arms import mixed
+from grokjax.experiments.huang.claims import HELD
 from grokjax.plot.panels import count, panel_grid, with_axis
 from grokjax.plot.style import OTHERS, percent_axis
 from grokjax.results import UNFINISHED
@@ -40,7 +41,10 @@ def config_of(grid: xr.Dataset) -> dict:
 
 
 def final_accuracy(grid: xr.Dataset, part: str = "val") -> xr.DataArray:
-    """The accuracy of each run, mean over the last 1 % of its steps; NaN where a run has not ended."""
+    """The accuracy of each run, mean over the last 1 % of its steps; NaN where a run has not ended.
+
+    As in the claims, that of a run that ended because it had held 99 % validation is that at least.
+    """
     dims = grid["status"].dims
     curves = grid[f"{part}_accuracy"].transpose(*dims, "step").values
     last, steps = grid["last_step"].values, grid["step"].values
@@ -49,6 +53,8 @@ def final_accuracy(grid: xr.Dataset, part: str = "val") -> xr.DataArray:
     for run in zip(*np.nonzero(ended), strict=True):
         seen = steps <= last[run]
         values[run] = final(steps[seen], curves[run][seen])
+    if part == "val":
+        values = np.where(grid["status"].values == "stopped", np.maximum(values, HELD), values)
     return grid["status"].copy(data=values)
 
 
