@@ -1,12 +1,12 @@
 """What a transformer learns of x+y mod p, and when: curves with their phases, frequencies, heat maps, hidden progress.
 
 After figures 1 to 7 of Nanda et al. 2023, drawn from experiments/nanda/modular_addition.py. One run is shown in detail,
-the first that has ended, with its phases shaded; the others are thin lines. Dashes are key frequencies.
+the first that has ended, with its phases shaded; the others are thin lines. Steps are on a logarithmic axis, unlike the
+source's, for memorisation takes so few of them that a linear axis hides it.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import ticker
 from matplotlib.colors import PowerNorm
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -17,7 +17,7 @@ from grokjax.cli import show
 from grokjax.experiments.nanda.times import doubled, ends_of_phases, evaluated_loss, halved, over_snapshots
 from grokjax.figures.nanda.shared import modulus_of, nothing_yet, setting_of
 from grokjax.plot.panels import count
-from grokjax.plot.style import COLORS, EDGE, OTHERS, count_of
+from grokjax.plot.style import COLORS, EDGE, OTHERS
 from grokjax.results import UNFINISHED
 
 PHASES = {"memorisation": "#E8E8E8", "circuit formation": "#D5E8F5", "clean-up": "#FBE5D6"}
@@ -31,7 +31,7 @@ TIMES = {
 }
 """What the panel of times shows of each run, and its colour and mark."""
 
-LEGEND = dict(frameon=True, framealpha=0.8, edgecolor="none", fontsize=7)
+LEGEND = dict(fontsize=7, handlelength=1.4, columnspacing=1.2, borderaxespad=0.2)
 UNMEASURED = "not measured yet:\ngrokjax run nanda/modular_addition\nends by measuring its runs"
 
 
@@ -59,10 +59,12 @@ def draw(grid):
         keys_of_seeds(axes[2, 1], grid)
         logits(axes[2, 2], grid, one, ends)
         shown = one.isel(shown=0)
-        frequency = int(one["neuron_frequency"].values[int(shown["shown_neuron"])])
-        picture(figure, axes[3, 0], shown["neuron_map"], f"neuron {int(shown['shown_neuron'])} (k = {frequency})")
+        neuron = int(shown["shown_neuron"])
+        title = f"neuron {neuron} (k = {int(one['neuron_frequency'].values[neuron])})"
+        picture(figure, axes[3, 0], shown["neuron_map"], title, "activation / its largest")
         head = int(np.argmax(one["attention_map"].var(("a", "b")).values))
-        picture(figure, axes[3, 1], one["attention_map"].isel(head=head), f"attention of head {head} from = to a")
+        title = f"attention of head {head} from = to a"
+        picture(figure, axes[3, 1], one["attention_map"].isel(head=head), title, "attention weight")
         plane(figure, axes[3, 2], one)
     figure.suptitle(f"x+y mod {modulus_of(grid)}: {count(grid)}; in detail seed {int(one['seed'])}", fontsize=11)
     legend(figure, grid.sizes["seed"] > 1)
@@ -86,58 +88,59 @@ def shown_run(grid) -> int:
     return (found or [i for i, one in enumerate(status) if one != "not run"])[0]
 
 
-def shade(ax, ends, last: float) -> None:
-    """The phases of a run, as far as they have ended, behind a panel over steps."""
-    if ends is None:
-        return
-    edges = [0.0, *(min(end, last) for end in ends)]
+def over_steps(ax, grid, ends, label: str) -> None:
+    """An axis of steps up to the last of the grid, and the phases of a run behind it, as far as they have ended.
+
+    The axis is linear below the decade in which memorisation ends, so that the steps before take little room.
+    """
+    steps = grid["step"].values
+    last = float(grid["last_step"].max())
+    start = ends[0] if ends is not None and np.isfinite(ends[0]) else 0.0
+    gj.plot.step_axis(ax, "x", steps[(steps <= last) & ((steps == 0) | (steps >= start))])
+    ax.set(xlabel="step (all training rows are one batch)", ylabel=label)
+    edges = [0.0, *(min(end, last) for end in ends)] if ends is not None else []
     for (_, color), left, right in zip(PHASES.items(), edges, edges[1:], strict=False):
         ax.axvspan(left, right, color=color, lw=0, zorder=0)
 
 
-def over_steps(ax, last: float, label: str) -> None:
-    """A linear axis of steps, as the source's."""
-    ax.set_xlim(0, last)
-    ax.xaxis.set_major_locator(ticker.MaxNLocator(5))
-    ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: count_of(value)))
-    ax.set(xlabel="step (all training rows are one batch)", ylabel=label)
+def legend_above(ax, title: str, handles) -> None:
+    """A legend between a panel and its title, where it hides no curve."""
+    columns = max(1, min(len(handles), 6))
+    ax.set_title(title, pad=8 + 11 * -(-len(handles) // columns))
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=columns, **LEGEND)
 
 
-def lines(ax, grid, one, name: str, color) -> float:
-    """A curve of every run up to its end, thin, and of the one in detail, bold; the last step of all."""
+def lines(ax, grid, one, name: str, color) -> None:
+    """A curve of every run up to its end, thin, and of the one in detail, bold."""
     step, ends = grid["step"].values, grid["last_step"].values
     for seed, curve, end in zip(grid["seed"].values, grid[name].transpose("seed", "step").values, ends, strict=True):
         look = dict(lw=1.8) if seed == one["seed"] else dict(lw=0.6, alpha=0.4)
         ax.plot(step[step <= end], curve[step <= end], color=color, **look)
-    return float(np.nanmax(ends))
 
 
 def losses(ax, grid, one, ends) -> None:
     """Training and test loss."""
     for part in COLORS:
-        last = lines(ax, grid, one, f"{part}_loss", COLORS[part])
-    shade(ax, ends, last)
+        lines(ax, grid, one, f"{part}_loss", COLORS[part])
     ax.set_yscale("log")
-    over_steps(ax, last, "loss (nats)")
+    over_steps(ax, grid, ends, "loss (nats)")
     ax.set_title("loss")
 
 
 def accuracies(ax, grid, one, ends) -> None:
     """Training and test accuracy."""
     for part in COLORS:
-        last = lines(ax, grid, one, f"{part}_accuracy", COLORS[part])
-    shade(ax, ends, last)
+        lines(ax, grid, one, f"{part}_accuracy", COLORS[part])
     gj.plot.percent_axis(ax, "y")
-    over_steps(ax, last, "accuracy")
+    over_steps(ax, grid, ends, "accuracy")
     ax.set_title("accuracy")
 
 
 def weights(ax, grid, one, ends) -> None:
     """Weight norm, and how sparse the Fourier components are."""
-    last = lines(ax, grid, one, "weight_norm", OTHERS[0])
-    shade(ax, ends, last)
-    over_steps(ax, last, "weight norm")
-    ax.set_title("weight norm; Gini coefficients")
+    lines(ax, grid, one, "weight_norm", OTHERS[0])
+    over_steps(ax, grid, ends, "weight norm")
+    handles = [Line2D([], [], color=OTHERS[0], lw=1.8, label="weight norm")]
     names = {"gini.embedding": OTHERS[3], "gini.output_map": OTHERS[5]}
     if names.keys() <= set(grid.data_vars):
         right = ax.twinx()
@@ -145,10 +148,10 @@ def weights(ax, grid, one, ends) -> None:
         right.spines["right"].set_visible(True)
         for name, color in names.items():
             lines(right, grid, one, name, color)
+            part = name.partition(".")[2].replace("_", " ")
+            handles += [Line2D([], [], color=color, lw=1.8, label=f"Gini, {part}")]
         right.set(ylabel="Gini coefficient", ylim=(0, 1))
-        told = [Line2D([], [], color=c, lw=1.8, label=n.partition(".")[2].replace("_", " ")) for n, c in names.items()]
-        norm = Line2D([], [], color=OTHERS[0], lw=1.8, label="weight norm")
-        right.legend(handles=[norm, *told], loc="center right")
+    legend_above(ax, "weight norm; Gini coefficients", handles)
 
 
 def over_training(ax, measure, one, color) -> None:
@@ -162,15 +165,13 @@ def over_training(ax, measure, one, color) -> None:
 
 def progress(ax, grid, one, ends) -> None:
     """Restricted and excluded loss beside the test loss."""
-    last = lines(ax, grid, one, "val_loss", COLORS["val"])
+    lines(ax, grid, one, "val_loss", COLORS["val"])
     over_training(ax, grid["excluded_loss"], one, EXCLUDED)
     over_training(ax, grid["restricted_loss"], one, RESTRICTED)
-    shade(ax, ends, last)
     ax.set_yscale("log")
-    over_steps(ax, last, "loss (nats)")
-    ax.set_title("hidden progress")
+    over_steps(ax, grid, ends, "loss (nats)")
     names = (("test loss", COLORS["val"]), ("excluded loss, training rows", EXCLUDED), ("restricted loss", RESTRICTED))
-    ax.legend(handles=[Line2D([], [], color=color, lw=1.8, label=name) for name, color in names], **LEGEND)
+    legend_above(ax, "hidden progress", [Line2D([], [], color=color, lw=1.8, label=name) for name, color in names])
 
 
 def each_frequency(ax, one, ends) -> None:
@@ -179,14 +180,10 @@ def each_frequency(ax, one, ends) -> None:
     for i, key in enumerate(keys):
         curve = one["excluded_loss_each"].sel(frequency=key).transpose("snapshot").values
         known = ~np.isnan(curve)
-        ax.plot(step[known], curve[known], color=OTHERS[i % len(OTHERS)], lw=1.6, label=f"{key}")
-    last = float(one["last_step"])
-    shade(ax, ends, last)
+        ax.plot(step[known], curve[known], color=OTHERS[i % len(OTHERS)], lw=1.6, label=f"k = {key}")
     ax.set_yscale("log")
-    over_steps(ax, last, "loss, training rows (nats)")
-    ax.set_title("excluded loss of each key frequency")
-    if len(keys):
-        ax.legend(title="without", ncols=2, **LEGEND)
+    over_steps(ax, one, ends, "loss, training rows (nats)")
+    legend_above(ax, "loss without one key frequency k", ax.get_legend_handles_labels()[0])
 
 
 def times(ax, runs: Runs) -> None:
@@ -239,33 +236,39 @@ def logits(ax, grid, one, ends) -> None:
     measured = ~grid["logit_variance"].isnull().all("frequency")
     share = grid["logit_variance"].where(grid["key"] == 1).sum("frequency").where(measured)
     over_training(ax, share, one, OTHERS[0])
-    last = float(np.nanmax(grid["last_step"].values))
-    shade(ax, ends, last)
     gj.plot.percent_axis(ax, "y")
-    over_steps(ax, last, "share of logit variance")
+    over_steps(ax, grid, ends, "share of logit variance")
     ax.set_title("logits in cos w(a + b - c) of the keys")
 
 
-def picture(figure, ax, values, title: str) -> None:
+def picture(figure, ax, values, title: str, label: str) -> None:
     """A heat map over both operands."""
     image = ax.imshow(values.transpose("a", "b").values, origin="lower", cmap="viridis", interpolation="nearest")
-    figure.colorbar(image, ax=ax, shrink=0.8)
-    ax.grid(False)
+    colorbar(figure, ax, image, label)
     ax.set(xlabel="b", ylabel="a", title=title)
 
 
 def plane(figure, ax, one) -> None:
-    """The norm of the neurons in the basis of cosines and sines of a and b, a row and a column for each frequency."""
+    """The norm of the neurons in the basis of cosines and sines of a and b, a row and a column for each of them.
+
+    A few components are far larger than the rest, so the scale of colours is a root and ends below the largest.
+    """
     values = one["neuron_plane"].transpose("wave_a", "wave_b").values
     known = np.isfinite(values).all(1)
-    look = dict(origin="lower", cmap="magma", interpolation="nearest", norm=PowerNorm(0.5))
-    image = ax.imshow(values[known][:, known], **look)
-    figure.colorbar(image, ax=ax, shrink=0.8)
-    ax.grid(False)
+    values = values[known][:, known]
+    norm = PowerNorm(0.5, vmin=0, vmax=np.percentile(values, 99))
+    image = ax.imshow(values, origin="lower", cmap="magma", interpolation="nearest", norm=norm)
+    colorbar(figure, ax, image, "norm over neurons / its largest", extend="max")
     keys = one["frequency"].values[one["key"].values == 1]
     ax.set_xticks(2 * keys - 0.5, [f"{key}" for key in keys])
     ax.set_yticks(2 * keys - 0.5, [f"{key}" for key in keys])
-    ax.set(xlabel="cos and sin of b", ylabel="cos and sin of a", title="neurons in the Fourier basis, norm")
+    ax.set(xlabel="cos and sin of b", ylabel="cos and sin of a", title="neurons in the Fourier basis")
+
+
+def colorbar(figure, ax, image, label: str, **look) -> None:
+    """The bar of a picture, as high as it and beside it."""
+    figure.colorbar(image, cax=ax.inset_axes([1.04, 0, 0.05, 1]), label=label, **look)
+    ax.grid(False)
 
 
 def legend(figure, several: bool) -> None:

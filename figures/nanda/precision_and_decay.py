@@ -1,7 +1,8 @@
 """Loss, collapsed rows and weight norm of a transformer on x+y mod p, with and without decay, in float32 and float64.
 
 Drawn from experiments/nanda/precision_and_decay.py, a column for each decay and precision of the loss. The dotted line
-is where early stopping would end the median run: the lowest test loss before its peak.
+is where early stopping would end the median run: the lowest test loss before its peak; words take its place where that
+is step 0. A triangle at the bottom marks a training loss of exactly 0, which has no place on a logarithmic axis.
 """
 
 import numpy as np
@@ -10,7 +11,10 @@ import grokjax as gj
 from grokjax.cli import show
 from grokjax.figures.nanda.shared import modulus_of
 from grokjax.plot.panels import along, count, learning, panel_grid, shared_legend, with_axis
-from grokjax.plot.style import EDGE, OTHERS
+from grokjax.plot.style import COLORS, EDGE, OTHERS
+
+STOP = dict(color=EDGE, ls=":", lw=1.2)
+ZERO = dict(color=COLORS["train"], ls="none", marker="v", ms=5, clip_on=False)
 
 
 def draw(grid):
@@ -18,6 +22,7 @@ def draw(grid):
     grid = with_axis(with_axis(grid, "loss_dtype"), "weight_decay")
     cells = along(grid, "weight_decay", "loss_dtype")
     figure, axes = panel_grid(4, len(cells), width=3.4, height=2.4)
+    stops, zeros = [], False
     for column, where in zip(axes.T, cells, strict=True):
         cell = grid.sel({name: [value] for name, value in where.items()})
         told = f"decay {where['weight_decay']:g}, {where['loss_dtype']}"
@@ -25,8 +30,10 @@ def draw(grid):
         learning(column[1], cell, "", "loss")
         column[1].set_title("")
         stop = early_stop(cell)
-        for ax in column[:2]:
-            ax.axvline(stop, color=EDGE, ls=":", lw=1.2)
+        stops.append(stop)
+        for ax, height in zip(column[:2], (0.78, 0.06), strict=True):
+            mark_stop(ax, stop, height)
+        zeros = mark_zeros(column[1], cell) or zeros
         for ax, name, label in (
             (column[2], "train_softmax_collapse", "training rows with loss 0"),
             (column[3], "weight_norm", "weight norm"),
@@ -39,8 +46,9 @@ def draw(grid):
         low, high = min(ax.get_ylim()[0] for ax in row), max(ax.get_ylim()[1] for ax in row)
         for ax in row:
             ax.set_ylim(low, high)
-    look = dict(color=EDGE, ls=":", lw=1.2)
-    shared_legend(figure, grid.sizes.get("seed", 1) > 1, ("early stopping", look))
+    more = [("early stopping", STOP)] if any(stops) else []
+    more += [("training loss exactly 0", ZERO)] if zeros else []
+    shared_legend(figure, grid.sizes.get("seed", 1) > 1, *more)
     figure.suptitle(f"x+y mod {modulus_of(grid)}, {count(grid)}", fontsize=11)
     return figure
 
@@ -52,6 +60,24 @@ def early_stop(cell) -> float:
     known = np.flatnonzero(~np.isnan(curve))
     peak = known[np.argmax(curve[known])]
     return float(cell["step"].values[known[np.argmin(curve[known[known <= peak]])]])
+
+
+def mark_stop(ax, stop: float, height: float) -> None:
+    """A line at the step of early stopping; at step 0, where the y axis would hide it, words at this height."""
+    if stop:
+        ax.axvline(stop, **STOP)
+    else:
+        ax.text(0.03, height, "early stopping:\nstep 0", transform=ax.transAxes, fontsize=7, color=EDGE)
+
+
+def mark_zeros(ax, cell) -> bool:
+    """Breaks the lines of a panel of losses at zeros, marks the training loss's at the bottom; whether it has any."""
+    ax.set_yscale("log", nonpositive="mask")
+    loss, step = cell["train_loss"], cell["step"]
+    zero = ((loss == 0) & (step <= cell["last_step"])).any([dim for dim in loss.dims if dim != "step"]).values
+    if zero.any():
+        ax.plot(step.values[zero], np.full(zero.sum(), 0.04), transform=ax.get_xaxis_transform(), **ZERO)
+    return bool(zero.any())
 
 
 def every_run(ax, cell, name: str) -> None:

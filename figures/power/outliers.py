@@ -12,6 +12,8 @@ from grokjax.cli import show
 from grokjax.figures.power.least import least
 from grokjax.plot.panels import count
 
+MARKS = "os^Dvx"
+
 
 def draw(grid):
     """The figure."""
@@ -19,20 +21,22 @@ def draw(grid):
     fractions = grid["train_fraction"].values.astype(float)
     outliers = grid["outliers"].values
     highest = grid["max_val_accuracy"].where(grid["status"] != "not run").transpose("outliers", "train_fraction", ...)
-    for shade, k, cell in zip(
-        gj.plot.shades(gj.plot.COLORS["val"], len(outliers)), outliers, highest.values, strict=True
-    ):
+    for i, (k, cell) in enumerate(zip(outliers, highest.values, strict=True)):
         middle = results.median(cell.reshape(len(fractions), -1), -1)
         ran = ~np.isnan(middle)
-        curves.plot(fractions[ran], middle[ran], marker="o", ms=4, color=shade, label=f"{k:,}")
+        color, mark = gj.plot.OTHERS[i % len(gj.plot.OTHERS)], MARKS[i % len(MARKS)]
+        curves.plot(fractions[ran], middle[ran], marker=mark, ms=8, mfc="none", color=color, label=f"{k:,}")
         for place in np.flatnonzero(ran):
             runs = cell[place].ravel()
-            curves.plot(np.full(len(runs), fractions[place]), runs, "o", ms=2.5, mew=0, alpha=0.5, color=shade)
+            curves.plot(np.full(len(runs), fractions[place]), runs, "o", ms=2.5, mew=0, alpha=0.5, color=color)
     curves.set(xlabel="train fraction (alpha)", ylabel="highest validation accuracy")
     gj.plot.percent_axis(curves, "y")
-    curves.legend(title="outliers k")
+    curves.legend(title="outliers k", loc="center left", bbox_to_anchor=(1.0, 0.5))
     curves.set_title(count(grid))
     least(needed, grid, "outliers", [f"k = {k:,}" for k in outliers])
+    tried = fractions[highest.notnull().any([dim for dim in highest.dims if dim != "train_fraction"]).values]
+    for ax, ticks in ((curves, tried), (needed, [0, *tried])):
+        ax.set_xticks(ticks, [f"{fraction:.2g}" for fraction in ticks], rotation=90 if len(ticks) > 8 else 0)
     return figure
 
 
