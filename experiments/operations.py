@@ -1,4 +1,4 @@
-"""Counts what every preset computes, and writes experiments/STUDY/operations.toml: operations at most, by preset.
+"""Writes what every preset trains, in words, and computes, counted, to experiments/STUDY/operations.toml.
 
     python experiments/operations.py [STUDY ...]
 
@@ -8,6 +8,7 @@ and the pages of the studies turn the numbers into hours.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from grokjax.sweeps.engine import make_groups
 from grokjax.sweeps.grid import make_grid
 
 HEAD = """\
-# What each preset computes: floating-point operations of all training steps. Made by experiments/operations.py.
+# What each preset trains, and the floating-point operations of all its steps. Made by experiments/operations.py.
 """
 
 
@@ -36,7 +37,9 @@ def main(studies: Sequence[str]) -> None:
         for experiment in (find(name) for name in names):
             if experiment.main is None:
                 lines += ["", f"[{experiment.name.partition('/')[2]}]"]
-                lines += [f"{name} = {operations(preset):.3g}" for name, preset in experiment.presets.items()]
+                for name, preset in experiment.presets.items():
+                    size = json.dumps(preset.size, ensure_ascii=False)
+                    lines.append(f"{name} = {{ operations = {operations(preset):.3g}, size = {size} }}")
         path = Path(__file__).parent / study / "operations.toml"
         path.write_text("\n".join([HEAD, *lines[1:], ""]))
         print(f"wrote   {path}")

@@ -86,8 +86,20 @@ def hours(experiment: str, preset: str, rate: float = TWO_CORES) -> float | None
     small width take up to three times as long.
     """
     study, _, short = experiment.partition("/")
-    operations = written(study, "operations.toml").get(short, {}).get(preset)
-    return None if operations is None else operations / rate / 3600
+    counted = written(study, "operations.toml").get(short, {}).get(preset)
+    return None if counted is None else counted["operations"] / rate / 3600
+
+
+def size(experiment: str, preset: str) -> str:
+    """What a preset trains, in words, after what it is "the same" as; '' where operations.toml has none."""
+    study, _, short = experiment.partition("/")
+    other = ""
+    for name, counted in written(study, "operations.toml").get(short, {}).items():
+        alike = counted["size"].startswith("the same")
+        if name == preset:
+            return f"{other}; {counted['size']}" if alike else counted["size"]
+        other = other if alike else counted["size"]
+    return ""
 
 
 def duration(hours: float) -> str:

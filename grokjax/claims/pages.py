@@ -9,7 +9,6 @@ from grokjax.claims import recorded, words
 from grokjax.claims.judge import Files, Judgement, functions
 from grokjax.claims.rules import Rule, registry
 from grokjax.claims.verdicts import together
-from grokjax.study import find
 
 HOURS = (
     "Minutes are those of the quick preset. Times of `paper` are those of its matrix products alone, had no run ended "
@@ -160,19 +159,14 @@ def _there(rule: Rule, files: Files) -> list[str]:
 
 
 def _picture(rule: Rule, one: Judgement, files: Files, out: Path, pictures: Mapping[Path, Path]) -> list[str]:
+    """The picture of the results that a judgement rests on, and below it what their preset trains."""
     drawn = result_drawn(rule, one, files, pictures)
     if drawn is None:
         return []
     name, picture = drawn
-    caption = f"{catalogue.title(name)}, preset `{one.preset}`"
-    if preset := find(name).presets.get(one.preset):
-        caption = f"{caption}: {preset.size}"
-    return [
-        f"![{catalogue.title(name)}, preset {one.preset}]({os.path.relpath(picture, out.parent)})",
-        "",
-        f"*{caption}.*",
-        "",
-    ]
+    title, size = catalogue.title(name), catalogue.size(name, one.preset)
+    caption = f"*{title}, preset `{one.preset}`{f': {size}' if size else ''}.*"
+    return [f"![{title}, preset {one.preset}]({os.path.relpath(picture, out.parent)})", "", caption, ""]
 
 
 def result_drawn(

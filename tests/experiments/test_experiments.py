@@ -79,7 +79,8 @@ def test_an_experiment_opens_with_what_it_is_and_its_source_and_bears_the_name_o
     assert all(preset.size for preset in experiment.presets.values())
     if experiment.main is None:  # `python experiments/operations.py` counts those that are new
         counted = catalogue.written(experiment.study, "operations.toml") if experiment.study != "demo" else None
-        assert counted is None or set(counted[name.partition("/")[2]]) == set(experiment.presets)
+        sizes = {name: preset.size for name, preset in experiment.presets.items()}
+        assert counted is None or {n: c["size"] for n, c in counted[name.partition("/")[2]].items()} == sizes
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if not name.startswith("demo/")])
@@ -93,10 +94,18 @@ def test_an_experiment_names_the_claims_that_are_judged_by_its_results(name):
 @pytest.mark.parametrize("name", ["huang/zones", "melnik/typical", "nanda/digits", "pku/width", "power/division"])
 def test_what_a_preset_computes_is_written_down(name):
     study, _, short = name.partition("/")
-    counted = catalogue.written(study, "operations.toml")[short]
+    written = catalogue.written(study, "operations.toml")[short]
+    counted = {name: preset["operations"] for name, preset in written.items()}
     assert counted["quick"] == pytest.approx(operations.operations(EXPERIMENTS[name].presets["quick"]), rel=0.01)
     assert catalogue.hours(name, "quick") == counted["quick"] / 50e9 / 3600
     assert catalogue.hours(name, "paper", catalogue.GPU) == counted["paper"] / 15e12 / 3600
+
+
+def test_what_a_preset_trains_is_told_with_what_it_is_the_same_as():
+    presets = EXPERIMENTS["nanda/digits"].presets
+    assert catalogue.size("nanda/digits", "endless") == presets["endless"].size
+    assert catalogue.size("nanda/digits", "small") == f"{presets['quick'].size}; {presets['small'].size}"
+    assert catalogue.size("nanda/digits", "mine") == catalogue.size("demo/quickstart", "quick") == ""
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_pku_claims import EFFECTS, made, pku_15, times
 
+from grokjax import catalogue
 from grokjax.claims import pages, registry
 from grokjax.claims.judge import judge
-from grokjax.study import find
 
 
 def verdict(evidence, name="PKU-15", **changes):
@@ -71,7 +71,7 @@ def test_a_picture_on_a_page_is_captioned_by_what_its_preset_trains(tmp_path):
     one = verdict(at(97, 10**6, pku_15("refuted")))
     name, path = f"pku/{one.rule.results[0]}", Path(f"{one.rule.results[0]}-small.npz")
     lines = pages.section(one.rule, [one], {name: dict(small=path)}, tmp_path / "p.md", {path: tmp_path / "x.png"})
-    assert any(find(name).presets["small"].size in line for line in lines)
+    assert any(catalogue.size(name, "small") in line for line in lines)
 
 
 def test_what_is_not_singled_out_cannot_be_judged():
