@@ -27,7 +27,7 @@ def draw(grid):
         cell = grid.sel({name: [value] for name, value in where.items()})
         told = f"decay {where['weight_decay']:g}, {where['loss_dtype']}"
         learning(column[0], cell, told, "accuracy")
-        learning(column[1], cell, "", "loss")
+        learning(column[1], cell.assign(train_loss=cell["train_loss"].where(cell["train_loss"] != 0)), "", "loss")
         column[1].set_title("")
         stop = early_stop(cell)
         stops.append(stop)
@@ -71,8 +71,7 @@ def mark_stop(ax, stop: float, height: float) -> None:
 
 
 def mark_zeros(ax, cell) -> bool:
-    """Breaks the lines of a panel of losses at zeros, marks the training loss's at the bottom; whether it has any."""
-    ax.set_yscale("log", nonpositive="mask")
+    """Marks at the bottom of a panel where a training loss is 0, which its lines leave out; whether any is."""
     loss, step = cell["train_loss"], cell["step"]
     zero = ((loss == 0) & (step <= cell["last_step"])).any([dim for dim in loss.dims if dim != "step"]).values
     if zero.any():
