@@ -125,7 +125,7 @@ def section(rule: Rule, mine: Sequence[Judgement], files: Files, out: Path, pict
         lines += [f"On the source's own recorded numbers: **{together(own)}** ({parts}).", ""]
     if replayed := [other for other in mine if other.preset == catalogue.REPLAY]:
         lines += [f"On a replay of the source's code, as it was: **{words.verdict(replayed[0])}**.", ""]
-    if not _settled(rule, one):
+    if one is None or one.verdict not in ("reproduced", "refuted") or one.scaled:
         lines += [f"To settle it: {_needed(rule, files)}.", ""]
     if others := [other for other in mine if other is not one]:
         lines += ["<details><summary>Other presets</summary>", ""]
@@ -192,13 +192,6 @@ def _table(one: Judgement) -> list[str]:
         lines += ["", f"p (largest of the parts', raw and by Holm's method within study and preset): {p}."]
     beside = [f"{other} at {level} %" for level, other in one.beside.items() if other != one.verdict]
     return lines + (["", f"At other accuracies: {', '.join(beside)}."] if beside else [])
-
-
-def _settled(rule: Rule, one: Judgement | None) -> bool:
-    """Whether all parts of a claim were judged, at the source's own setting, to be as it says or the other way."""
-    return (
-        one is not None and one.verdict in ("reproduced", "refuted") and not one.scaled and len(one.parts) >= rule.parts
-    )
 
 
 def _needed(rule: Rule, files: Files) -> str:

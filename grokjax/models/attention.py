@@ -52,8 +52,8 @@ def attend(
 def _in_blocks(queries, keys, values, visible):
     """[batch, q, heads, features]: attention by matrix products per row and head, for a block of queries at a time.
 
-    Keys that no query of a block sees are left out, of causal attention nearly half. Weights are normalised after the
-    values are mixed, by their sum, which is one more feature of the values: 1.
+    Keys that no query of a block sees are left out, of causal attention up to three eighths. Weights are normalised
+    after the values are mixed, by their sum, which is one more feature of the values: 1.
     """
     queries, keys, values = (x.swapaxes(1, 2) for x in (queries, keys, values))
     values = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
