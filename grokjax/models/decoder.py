@@ -230,12 +230,12 @@ class Decoder(nn.Module):
             at = np.array(self._layer_outputs(layer, length))
             inputs = block.attention_input(x, normed)
             keys, values = block.keys_values(inputs)
-            mixed = attend(block.queries(inputs[:, at]), keys, values, self._visible(at, length))
-            x = block.finish(x[:, at], mixed, dropped, normed, units)
+            mixed = attend(block.queries(_at(inputs, at)), keys, values, self._visible(at, length))
+            x = block.finish(_at(x, at), mixed, dropped, normed, units)
         if self.normalises_output:
             x = normed(self.norm_output, x)
         if x.shape[1] > len(self.answer_positions):
-            x = x[:, np.array(self.answer_positions)]
+            x = _at(x, np.array(self.answer_positions))
         return product(x, self.output)
 
     def logits_of_rows(self, prefixes: Prefixes, rows: Int[Array, " batch"]) -> Float[Array, "batch answers classes"]:
@@ -302,6 +302,13 @@ class Decoder(nn.Module):
             total += 2 * states * square + queries * square + attention
             total += finished * (square + 4 * self.width * self.hidden_units)
         return total + rows * len(answers) * 2 * self.width * self.num_classes
+
+
+def _at(x: Float[Array, "batch length ..."], positions: np.ndarray) -> Float[Array, "batch positions ..."]:
+    """`x` at static positions; those that follow each other by a slice, whose derivative need not scatter."""
+    if len(positions) and (np.diff(positions) == 1).all():
+        return x[:, positions[0] : positions[-1] + 1]
+    return x[:, positions]
 
 
 class _States(NamedTuple):
@@ -377,7 +384,7 @@ class _PrefixNodes:
         """[batch, positions, ...]: the states of each row."""
         shared = len(self.ancestors)
         own = states[self.num_shared :].reshape(*self.own_shape, *states.shape[1:])
-        own = own[:, positions[positions >= shared] - shared]
+        own = _at(own, positions[positions >= shared] - shared)
         of_prefixes = positions[positions < shared]
         if not len(of_prefixes):
             return own
