@@ -1,8 +1,8 @@
 """In-context score over steps by the number of attention layers, and the loss along the sequence at the end.
 
 After the NANDA study's slides and Olsson et al. 2022, drawn from experiments/nanda/in_context.py: loss late in the
-sequence less that early in it. Shaded is the window in which the score of the median run falls at least half as steeply
-as where it is steepest, if it falls at all.
+sequence less that early in it. Shaded is the window in which the score of the median run that has ended falls at least
+half as steeply as where it is steepest, if it falls at all.
 """
 
 import numpy as np
@@ -27,14 +27,14 @@ def draw(grid):
     figure, axes = panel_grid(1, len(cells) + 1, width=3.7, height=3.2)
     shown = [0.0]
     for i, (ax, (layers, cell)) in enumerate(zip(axes[0], cells, strict=False)):
-        step, curves = _losses(cell)
+        step, curves, ended = _losses(cell)
         score, window = score_and_window(step, curves)
         look = dict(color=OTHERS[i % len(OTHERS)])
         ax.plot(step, score.T, lw=0.6, alpha=0.5, **look)
         ax.plot(step, results.median(score, 0), lw=2, **look)
         ax.axhline(0, color=EDGE, lw=0.9, ls="--")
-        start, end = (results.median(window[name].values, 0) for name in ("start", "end"))
-        if np.isfinite([start, end]).all() and results.median(score[:, -1]) < -LEAST_SCORE:
+        start, end = (results.median(window[name].values[ended], 0) for name in ("start", "end"))
+        if np.isfinite([start, end]).all() and results.median(score[ended, -1]) < -LEAST_SCORE:
             ax.axvspan(start, end, color=EDGE, alpha=0.15, lw=0)
         else:
             ax.text(0.5, 0.9, "no fall", ha="center", color=EDGE, transform=ax.transAxes)
@@ -59,14 +59,15 @@ def draw(grid):
 
 
 def _losses(cell):
-    """[steps], [positions, runs, steps]: the loss of each position."""
+    """[steps], [positions, runs, steps], [runs]: the loss of each position, and which runs have ended."""
     names = [f"val_loss.{i}" for i in range(int(lines.setting(cell, "sequence_length")) - 1)]
     cell = results.filled(cell, *names)
     step = cell["step"].values
-    known = cell["status"].values.ravel() != "not run"
+    status = cell["status"].values.ravel()
+    known = status != "not run"
     curves = np.stack([cell[name].transpose(..., "step").values.reshape(len(known), -1)[known] for name in names])
     shown = step <= cell["last_step"].values.max()
-    return step[shown], curves[..., shown]
+    return step[shown], curves[..., shown], ~np.isin(status[known], results.UNFINISHED)
 
 
 if __name__ == "__main__":
