@@ -19,7 +19,7 @@ def draw(grid):
     rows = np.rint(by_seed(final_accuracy(grid, "train") * grid["num_train"], "width"))
     sizes = np.array([alone(int(width), modulus) for width in widths])
     figure, ((ax,),) = panel_grid(1, 1, width=5.2, height=3.6)
-    draw_points(ax, sizes, rows, "#0072B2", "memorised", log=True)
+    draw_points(ax, sizes, rows, "#0072B2", "memorised", log=True, most=modulus**2)
     ax.axhline(modulus**2, color="#555555", lw=0.9, ls=":", label=f"all {modulus**2:,} rows")
     ax.axhline(modulus, color="#999999", lw=0.9, ls="--", label="right by chance")
     ax.set_xscale("log")

@@ -64,9 +64,18 @@ def by_seed(values: xr.DataArray, name: str) -> np.ndarray:
 
 
 def draw_points(
-    ax: Axes, at: np.ndarray, values: np.ndarray, color: str, label: str = "", marker: str = "o", log: bool = False
+    ax: Axes,
+    at: np.ndarray,
+    values: np.ndarray,
+    color: str,
+    label: str = "",
+    marker: str = "o",
+    log: bool = False,
+    most: float = 1.0,
 ) -> None:
     """Dots for runs, a line through the means of the seeds, and 95 % intervals by Student's t.
+
+    An interval is drawn as far as means can lie: of six accuracies it may reach beyond 0 or 100 %.
 
     Args:
       ax: where to draw.
@@ -74,6 +83,7 @@ def draw_points(
       values: [points, runs]; NaN where not run.
       color, label, marker: of the line.
       log: whether the horizontal axis is logarithmic, so that dots of one point are spread by a factor.
+      most: the largest that a value can be; the least is 0.
     """
     at = np.asarray(at, np.float64)
     number = values.shape[1]
@@ -81,10 +91,8 @@ def draw_points(
     reach = 0.012 * (np.ptp(np.log(at) if log else at) or 1.0)
     places = at[:, None] * np.exp(reach * spread) if log else at[:, None] + reach * spread
     margin = 5 * reach
-    ends = at.min(), at.max()
-    ax.set_xlim(
-        *((ends[0] / np.exp(margin), ends[1] * np.exp(margin)) if log else (ends[0] - margin, ends[1] + margin))
-    )
+    first, last = at.min(), at.max()
+    ax.set_xlim(*((first / np.exp(margin), last * np.exp(margin)) if log else (first - margin, last + margin)))
     ax.plot(places, values, marker=marker, ls="none", ms=3, mew=0, alpha=0.45, color=color, zorder=2)
     known = [row[~np.isnan(row)] for row in values]
     shown = np.array([len(row) > 0 for row in known])
@@ -94,7 +102,8 @@ def draw_points(
     look = dict(color=color, lw=1.8, marker=marker, ms=4.5, zorder=3)
     ax.plot(at[shown], means, label=label or None, **look)
     if several.any():
-        reaches = np.abs(np.array([(one.low, one.high) for one in found]).T - means)
+        ends = np.array([(one.low, one.high) for one in found]).T
+        reaches = np.abs(np.where(np.isfinite(ends), np.clip(ends, 0, most), np.inf) - means)  # unbounded: not drawn
         ax.errorbar(
             at[shown][several], means[several], reaches[:, several], fmt="none", ecolor=color, elinewidth=1, capsize=2.5
         )
