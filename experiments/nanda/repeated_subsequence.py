@@ -51,6 +51,12 @@ PAPER = Preset(CONFIG, axes={"seed": range(1)}, arms=arms(512, 100_000, 6000)).b
     size="512 sequences for 100,000 steps and endless ones for 6,000, one seed each as in the source",
 )
 FINITE, ENDLESS = PAPER.arms
+SIX_ENDLESS = PAPER.but(
+    arms=[ENDLESS],
+    seed=range(6),
+    eval_at="every:40",
+    size="endless sequences, six seeds, 6,000 steps, evaluated every 40: leaves out the 512 sequences",
+)
 QUICK = PAPER.but(
     arms=arms(512, 4000, 2000),
     eval_at="log:100",
@@ -62,16 +68,8 @@ EXPERIMENT = Experiment(
     doc=__doc__,
     presets={
         "quick": QUICK,
-        "endless": PAPER.but(
-            arms=[ENDLESS],
-            seed=range(6),
-            eval_at="every:40",
-            size="endless sequences, six seeds, 6,000 steps, evaluated every 40: leaves out the 512 sequences",
-        ),
-        "stated": PAPER.but(
-            arms=[ENDLESS],
-            seed=range(6),
-            eval_at="every:40",
+        "endless": SIX_ENDLESS,
+        "stated": SIX_ENDLESS.but(
             weight_decay=1.0,
             size="endless sequences with weight decay 1, as the source states it, six seeds, 6,000 steps",
         ),
